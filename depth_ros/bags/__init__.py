@@ -1,0 +1,1 @@
+"""Bags and folders of recorded frames, read and written without a ROS installation."""

@@ -1,0 +1,1 @@
+"""Depth completion without weights."""

@@ -1,0 +1,86 @@
+"""Settings, written once: the node's parameters, the YAML file and the command line all build these objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from depth_ros.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def setting(
+    default: Any,
+    description: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    read_only: bool = False,
+) -> Any:
+    """Declare one dataclass field with what a parameter descriptor needs: description, range or choices."""
+    metadata = {"description": description, "low": low, "high": high, "choices": choices, "read_only": read_only}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def check(config: Any) -> None:
+    """Raise ConfigError, naming the setting, when a value is outside its declared range or choices."""
+    for entry in fields(config):
+        value, rules = getattr(config, entry.name), entry.metadata
+        if rules.get("choices") and value not in rules["choices"]:
+            raise ConfigError(f"{entry.name} is '{value}': give one of {', '.join(rules['choices'])}")
+        low, high = rules.get("low"), rules.get("high")
+        if low is not None and not value >= low:
+            raise ConfigError(f"{entry.name} is {value}: the least is {low}")
+        if high is not None and not value <= high:
+            raise ConfigError(f"{entry.name} is {value}: the most is {high}")
+
+
+def from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Build the settings object `kind` from names and values; an unknown name or a wrong type is a ConfigError."""
+    known = {entry.name: entry for entry in fields(kind)}  # type: ignore[arg-type]
+    for name, value in values.items():
+        if name not in known:
+            raise ConfigError(f"unknown setting '{name}': known are {', '.join(known)}")
+        expected = type(getattr(kind(), name))
+        if expected is float and isinstance(value, int) and not isinstance(value, bool):
+            continue
+        if type(value) is not expected:
+            raise ConfigError(f"{name} is {value!r}: give a value of type {expected.__name__}")
+    return kind(**values)
+
+
+@dataclass(frozen=True)
+class CompletionConfig:
+    """How a Frame becomes a DepthMap."""
+
+    model: str = setting("auto", "model: auto (the best that is bundled), classical, or a model file", read_only=True)
+    use_image: bool = setting(True, "let the image guide the completion")
+    min_depth: float = setting(0.5, "points nearer than this (m along z) are ignored", low=0.0, high=1000.0)
+    max_depth: float = setting(120.0, "points farther than this (m along z) are ignored", low=0.1, high=10000.0)
+    see_through: bool = setting(True, "drop LiDAR points that the camera cannot see because of the LiDAR's offset")
+    paste_measured: bool = setting(True, "where a kept return falls on a pixel, the depth is that return")
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.max_depth <= self.min_depth:
+            raise ConfigError(f"max_depth {self.max_depth} must exceed min_depth {self.min_depth}")
+
+
+@dataclass(frozen=True)
+class PairingConfig:
+    """Which scan belongs to which image."""
+
+    sync_slop: float = setting(0.06, "largest distance in time between image and scan (s)", low=0.0, high=10.0)
+    max_wait: float = setting(0.05, "how long an image waits for a scan at or after its stamp (s)", low=0.0, high=10.0)
+    queue_size: int = setting(10, "images and scans that are kept at most", low=1, high=1000)
+    queue_policy: str = setting(
+        "latest", "latest: newest pair first, older ones dropped; all: every pair in order", choices=("latest", "all")
+    )
+
+    def __post_init__(self) -> None:
+        check(self)

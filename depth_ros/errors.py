@@ -1,0 +1,37 @@
+"""Every error that depth_ros raises on purpose; each text says what, where and what to do, in one line."""
+
+
+class DepthRosError(Exception):
+    """Root of all known errors; the command line prints one as a single line and exits 1."""
+
+
+class ConfigError(DepthRosError):
+    """A setting has a wrong name, type or range."""
+
+
+class GeometryError(DepthRosError):
+    """A camera, transform or array does not describe a possible geometry."""
+
+
+class MessageError(DepthRosError):
+    """A message cannot be decoded or encoded."""
+
+
+class CompletionError(DepthRosError):
+    """A frame holds too little or the wrong kind of input for the completion."""
+
+
+class BagError(DepthRosError):
+    """A bag or a folder of frames cannot be read or written."""
+
+
+class SyntheticError(DepthRosError):
+    """A procedural world cannot be made as asked."""
+
+
+class EvaluationError(DepthRosError):
+    """An evaluation has nothing to score or cannot write its result."""
+
+
+class NodeError(DepthRosError):
+    """A node cannot be configured or a running system does not answer."""

@@ -1,0 +1,1 @@
+"""Numbers for depth, and the page that shows them."""

@@ -1,0 +1,1 @@
+"""Pixel and point mathematics: pinhole camera, distortion, rigid motion, LiDAR projection, clouds."""

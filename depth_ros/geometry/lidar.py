@@ -1,0 +1,74 @@
+"""LiDAR points as a sparse depth image of a rectified camera."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depth_ros.geometry import rigid
+from depth_ros.geometry.camera import Camera
+
+SEE_THROUGH_WINDOW = (15, 9)
+SEE_THROUGH_RATIO = 1.08
+SEE_THROUGH_MARGIN = 0.5
+
+
+class SparseDepth(NamedTuple):
+    """Projected points.
+
+    depth: float32 [H,W], metres along z, 0 = none. point: int32 [H,W], number of the point drawn there, -1 = none.
+    """
+
+    depth: NDArray[np.float32]
+    point: NDArray[np.int32]
+
+
+def project_points(
+    xyz: NDArray[np.float32],
+    T_cam_lidar: NDArray[np.float64],
+    camera: Camera,
+    min_depth: float = 0.1,
+    max_depth: float = float("inf"),
+) -> SparseDepth:
+    """Draw LiDAR points [N,3] into the rectified `camera`; where several fall on a pixel, the nearest stays (z-buffer).
+
+    Points outside the image or the open depth range (metres along z) are left out.
+    """
+    points = rigid.apply(T_cam_lidar, xyz)
+    z = points[:, 2]
+    candidates = np.flatnonzero((z > min_depth) & (z < max_depth))
+    z = z[candidates]
+    fx, fy, cx, cy = camera.intrinsics
+    column = np.floor(points[candidates, 0] / z * np.float32(fx) + np.float32(cx + 0.5))
+    row = np.floor(points[candidates, 1] / z * np.float32(fy) + np.float32(cy + 0.5))
+    seen = np.flatnonzero((column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height))
+    seen = seen[np.argsort(-z[seen], kind="stable")]
+    pixel = row[seen].astype(np.int64) * camera.width + column[seen].astype(np.int64)
+    depth = np.zeros(camera.height * camera.width, dtype=np.float32)
+    point = np.full(camera.height * camera.width, -1, dtype=np.int32)
+    depth[pixel] = z[seen]
+    point[pixel] = candidates[seen]
+    shape = (camera.height, camera.width)
+    return SparseDepth(depth.reshape(shape), point.reshape(shape))
+
+
+def see_through_filter(
+    depth: NDArray[np.float32],
+    window: tuple[int, int] = SEE_THROUGH_WINDOW,
+    ratio: float = SEE_THROUGH_RATIO,
+    margin: float = SEE_THROUGH_MARGIN,
+) -> NDArray[np.float32]:
+    """Return the sparse depth image without see-through points, those that the camera cannot see.
+
+    The LiDAR sits beside the camera and sees past silhouettes; such a point lands inside a nearer object. A point goes
+    when its z exceeds `ratio` times the nearest z of its window (rows, columns) plus `margin` metres. depth: float32
+    [H,W], metres, 0 = none.
+    """
+    measured = depth > 0
+    filled = np.where(measured, depth, np.float32(np.inf))
+    rows, columns = window
+    nearest = cv2.erode(filled, np.ones((rows, columns), np.uint8))
+    return np.where(measured & (filled <= nearest * ratio + margin), depth, np.float32(0))
