@@ -68,7 +68,8 @@ def see_through_filter(
     [H,W], metres, 0 = none.
     """
     measured = depth > 0
-    filled = np.where(measured, depth, np.float32(np.inf))
+    far = 1e9
+    filled = np.where(measured, depth, np.float32(far))
     rows, columns = window
-    nearest = cv2.erode(filled, np.ones((rows, columns), np.uint8))
+    nearest = cv2.erode(filled, np.ones((rows, columns), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=(far,))
     return np.where(measured & (filled <= nearest * ratio + margin), depth, np.float32(0))

@@ -1,0 +1,63 @@
+# make demo | test | check | bench: each builds the environment it needs, from the package registry alone, and re-uses it.
+
+# The wheels of rclpy exist for Python 3.10 to 3.13; the project's own tools want 3.11 or later.
+PYTHONS := python3 python3.13 python3.12 python3.11
+PYTHON ?= $(shell for p in $(PYTHONS); do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+OLDEST_PYTHON ?= $(shell for p in python3.10 $$HOME/.pyenv/versions/3.10.*/bin/python; do $$p -c '' 2>/dev/null && echo $$p && break; done)
+
+# Real frames are read where they lie beside the checkout, unless DEPTH_ROS_TEST_DATA says where.
+DEPTH_ROS_TEST_DATA ?= $(patsubst %/kitti,%,$(firstword $(wildcard $(CURDIR)/../*/data/kitti)))
+export DEPTH_ROS_TEST_DATA
+export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+# The environment brings its own ROS libraries; those of a sourced ROS would mix in.
+unexport AMENT_PREFIX_PATH ROS_DISTRO PYTHONPATH
+
+.PHONY: demo test check bench clean
+.DEFAULT_GOAL := help
+.PHONY: help
+help:
+	@echo "make demo    play a synthetic robot through the live nodes, score the depth, write demo_output/report.html"
+	@echo "make test    run the tests (real frames too, where DEPTH_ROS_TEST_DATA points at them)"
+	@echo "make check   lint, types, tests, and the robot's side on the oldest supported versions"
+	@echo "make bench   the measurements of benchmarks/ (needs the real frames)"
+
+demo: .venv/current
+	$(BIN)/depth_ros demo --out demo_output
+
+test: .venv/current
+	$(BIN)/python -m pytest
+
+check: .venv/current
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+ifeq ($(OLDEST_PYTHON),)
+	@echo "NOT CHECKED: the oldest supported versions (no python3.10 here)"
+else
+	$(MAKE) .venv-oldest/current
+	.venv-oldest/bin/python -m pytest -c pyproject.toml -m "not live"
+endif
+
+bench: .venv/current
+	$(BIN)/python benchmarks/conversions.py
+	$(BIN)/python benchmarks/completion_accuracy.py
+	$(BIN)/python benchmarks/completion_speed.py
+
+.venv/current: requirements/lock.txt setup.py setup.cfg
+	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 here: install one, or say make PYTHON=/path/to/python"; exit 1; }
+	rm -rf .venv && $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv-oldest/current: requirements/oldest.txt setup.py setup.cfg
+	rm -rf .venv-oldest && $(OLDEST_PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/oldest.txt
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+clean:
+	rm -rf .venv .venv-oldest demo_output bench_output build install log

@@ -1,0 +1,136 @@
+"""`depth_ros doctor`: what this machine has and lacks, each lack with its remedy."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+WHEELS = "pip install ros-kilted-rclpy ros-kilted-rmw-fastrtps-cpp ros-kilted-sensor-msgs ros-kilted-diagnostic-msgs"
+LIBRARIES = {"numpy": "numpy", "cv2": "opencv-python-headless", "scipy": "scipy", "yaml": "PyYAML"}
+OFFLINE = {"rosbags": "rosbags", "jinja2": "Jinja2", "matplotlib": "matplotlib", "tqdm": "tqdm"}
+ROS_EXTRAS = ("tf2_ros", "launch_ros", "message_filters", "cv_bridge", "sensor_msgs_py", "launch_testing")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked for: where it belongs, its state (ok, missing, note), detail and remedy."""
+
+    topic: str
+    name: str
+    state: str
+    detail: str
+    remedy: str = ""
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the verb."""
+    parser = verbs.add_parser(
+        "doctor", help="what this machine has and lacks, each lack with its remedy", epilog="example: depth_ros doctor"
+    )
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the findings; return 1 when something is missing without which nothing runs here."""
+    findings = list(examine())
+    if args.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            mark = {"ok": " ok ", "missing": "LACK", "note": "note"}[finding.state]
+            print(f"[{mark}] {finding.topic:9s} {finding.name:22s} {finding.detail}")
+            if finding.remedy:
+                print(f"{'':40s}-> {finding.remedy}")
+    return int(any(finding.state == "missing" and finding.topic == "needed" for finding in findings))
+
+
+def examine() -> Iterator[Finding]:
+    """Look at interpreter, libraries, ROS, transport, models and GPU of this machine; starts nothing."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    supported = (3, 10) <= sys.version_info[:2] <= (3, 13)
+    yield Finding("needed", "Python", "ok" if supported else "missing", version, "" if supported else "use 3.10 to 3.13")
+    for module, package in LIBRARIES.items():
+        yield _library("needed", module, f"pip install {package}")
+    for module, package in OFFLINE.items():
+        yield _library("offline", module, f"pip install {package} (bags, reports and progress bars need it)")
+    yield from _ros()
+    yield from _transport()
+    yield from _models()
+
+
+def _library(topic: str, module: str, remedy: str) -> Finding:
+    if importlib.util.find_spec(module) is None:
+        return Finding(topic, module, "missing", "not installed", remedy)
+    return Finding(topic, module, "ok", _version(module))
+
+
+def _version(module: str) -> str:
+    for package in importlib.metadata.packages_distributions().get(module, [module]):
+        try:
+            return importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return "installed"
+
+
+def _ros() -> Iterator[Finding]:
+    distro = os.environ.get("ROS_DISTRO")
+    yield Finding("ros", "ROS_DISTRO", "note", distro or "no ROS distribution is sourced (rclpy wheels serve as well)")
+    rclpy = importlib.util.find_spec("rclpy")
+    if rclpy is None:
+        yield Finding("ros", "rclpy", "missing", "not installed", f"source /opt/ros/DISTRO/setup.bash, or {WHEELS}")
+        return
+    mixed = bool(distro) and "site-packages" in str(rclpy.origin)
+    yield Finding(
+        "ros",
+        "rclpy",
+        "note" if mixed else "ok",
+        str(rclpy.origin),
+        f"ROS {distro} is sourced, but rclpy comes from a Python environment: use one of the two" if mixed else "",
+    )
+    yield Finding("ros", "RMW", "ok", os.environ.get("RMW_IMPLEMENTATION", "default of the distribution"))
+    for module in ROS_EXTRAS:
+        found = importlib.util.find_spec(module) is not None
+        remedy = f"only with a ROS distribution: apt install ros-{distro or 'DISTRO'}-{module.replace('_', '-')}"
+        yield Finding("ros", module, "ok" if found else "note", "present" if found else "absent", "" if found else remedy)
+
+
+def _transport() -> Iterator[Finding]:
+    profile = os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE") or os.environ.get("FASTRTPS_DEFAULT_PROFILES_FILE")
+    if profile and not Path(profile).is_file():
+        yield Finding("transport", "Fast DDS profile", "missing", f"{profile} is not there", "correct the variable")
+    elif profile:
+        yield Finding("transport", "Fast DDS profile", "ok", profile)
+    else:
+        ours = Path(__file__).parent.parent / "nodes" / "fastdds_large.xml"
+        yield Finding(
+            "transport",
+            "Fast DDS profile",
+            "note",
+            "none: best-effort messages above 0.5 MB are lost silently between processes",
+            f"on the publisher's side: export FASTDDS_DEFAULT_PROFILES_FILE={ours}",
+        )
+    if Path("/dev/shm").is_dir():
+        free = shutil.disk_usage("/dev/shm").free / 2**20
+        state = "ok" if free > 256 else "note"
+        remedy = "" if free > 256 else "remove stale segments: fastdds shm clean; in a container: --shm-size=512m"
+        yield Finding("transport", "/dev/shm", state, f"{free:.0f} MB free", remedy)
+
+
+def _models() -> Iterator[Finding]:
+    from depth_ros.pipelines.factory import MODELS, resolve
+
+    yield Finding("models", "auto", "ok", f"{resolve('auto')} (known: {', '.join(MODELS)})")
+    gpu = Path("/proc/driver/nvidia/version").exists() or Path("/etc/nv_tegra_release").exists()
+    yield Finding(
+        "models", "GPU", "note", "NVIDIA driver present; no model of this version uses it" if gpu else "none, and none is needed"
+    )

@@ -1,0 +1,45 @@
+"""The command line: parse, run one verb, turn a known error into one line."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from depth_ros import __version__
+from depth_ros.cli import bag, complete, demo, doctor, evaluate
+from depth_ros.errors import DepthRosError
+
+VERBS = (demo, doctor, complete, evaluate, bag)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `depth_ros VERB ...`; return 0 on success, 1 on a known error (one line), 2 on wrong usage."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+    args = build_parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except DepthRosError as error:
+        print(f"depth_ros: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output (head, less) has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Assemble the parser from the files of the verbs."""
+    parser = argparse.ArgumentParser(
+        prog="depth_ros",
+        description="Dense metric depth from a camera and a LiDAR: live on ROS 2 topics, or offline from a bag.",
+        epilog="first steps: depth_ros doctor; depth_ros demo; depth_ros bag info MY_BAG",
+    )
+    parser.add_argument("--version", action="version", version=f"depth_ros {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in VERBS:
+        verb.add_parser(verbs)
+    return parser

@@ -1,0 +1,169 @@
+"""sensor_msgs/PointCloud2 to PointCloud."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depth_ros.errors import MessageError
+from depth_ros.frame import PointCloud
+from depth_ros.messages.payload import payload, require, stamp_ns
+
+DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
+_INTENSITY = ("intensity", "i", "reflectivity")
+_RING = ("ring", "channel", "line", "laser_id")
+_TIME = ("t", "time", "timestamp", "offset_time", "time_stamp")
+_UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_LARGEST_NS = 9e18
+_LONGEST_SCAN_NS = 1e12
+
+
+class Column(NamedTuple):
+    """One field of a PointCloud2: its type and its offset in bytes from the point's start."""
+
+    dtype: np.dtype[Any]
+    offset: int
+
+
+def decode_cloud(msg: Any, time_unit: str = "auto", scan_stamp: str = "start") -> PointCloud:
+    """Return the finite points of a PointCloud2 with their intensity, ring and time where the cloud has them.
+
+    Takes any field order, offset, padding and byte order, organised or not; xyz is float32 or float64. A point with NaN
+    or inf goes with everything that belongs to it.
+
+    Time comes as nanoseconds from the header's stamp. Integers count nanoseconds from it and float32 seconds; float64
+    is absolute nanoseconds above 1e12, absolute seconds above 1e6, else seconds from the stamp. time_unit (auto, s, ms,
+    us, ns) overrides the unit, and float64 beyond 1000 s is then absolute. scan_stamp "end" says that the stamp is the
+    scan's last moment: times counted from the scan's start are moved before it. Time is None when a point's is not
+    finite, ring when one is no int32.
+
+    Raises MessageError on a cloud without x, y, z, on wrong types or lengths, and on a Livox CustomMsg.
+    """
+    _check_is_cloud(msg)
+    if time_unit not in ("auto", *_UNITS_NS) or scan_stamp not in ("start", "end"):
+        raise MessageError(
+            f"time_unit {time_unit!r}, scan_stamp {scan_stamp!r}: give auto, s, ms, us or ns; start or end"
+        )
+    points = _points(msg)
+    if not points.size:
+        return PointCloud(np.empty((0, 3), np.float32))
+    xyz = _xyz(points)
+    keep = np.isfinite(xyz[:, 0]) & np.isfinite(xyz[:, 1]) & np.isfinite(xyz[:, 2])
+    if not keep.all():
+        kept = np.flatnonzero(keep)
+        xyz, points = xyz.take(kept, axis=0), points.take(kept)
+    intensity, ring = _first(points, _INTENSITY), _first(points, _RING)
+    return PointCloud(
+        xyz,
+        None if intensity is None else intensity.astype(np.float32),
+        None if ring is None else _integers(ring, np.int32),
+        _time_ns(_first(points, _TIME), stamp_ns(msg.header.stamp), time_unit, scan_stamp),
+    )
+
+
+def _check_is_cloud(msg: Any) -> None:
+    if hasattr(msg, "lidar_id") and not hasattr(msg, "fields"):
+        raise MessageError("a Livox CustomMsg is no PointCloud2: set the Livox driver's xfer_format to 0")
+    require(msg, "PointCloud2", "fields", "height", "width", "point_step", "row_step", "is_bigendian", "data")
+
+
+def _points(msg: Any) -> NDArray[Any]:
+    """View the cloud as a flat structured array of the fields that are used (one copy when rows are padded)."""
+    height, width, step, data = int(msg.height), int(msg.width), int(msg.point_step), payload(msg.data)
+    row_step = int(msg.row_step) or width * step
+    if len(data) != row_step * height or row_step < width * step:
+        raise MessageError(
+            f"PointCloud2 of {width}x{height} points holds {len(data)} bytes, row_step is {row_step}, "
+            f"point_step {step}: the message is truncated or the publisher's sizes are wrong"
+        )
+    if not height * width:
+        return np.empty(0)
+    columns = _columns(msg, step)
+    dtype = np.dtype(
+        {
+            "names": list(columns),
+            "formats": [column.dtype for column in columns.values()],
+            "offsets": [column.offset for column in columns.values()],
+            "itemsize": step,
+        }
+    )
+    return np.ndarray((height, width), dtype, data, strides=(row_step, step)).reshape(-1)
+
+
+def _columns(msg: Any, step: int) -> dict[str, Column]:
+    """Return the fields that a PointCloud takes, checked."""
+    columns = {}
+    for field in msg.fields:
+        if field.name not in ("x", "y", "z", *_INTENSITY, *_RING, *_TIME):
+            continue
+        if field.datatype not in DATATYPES:
+            raise MessageError(
+                f"PointCloud2 field {field.name} has datatype {field.datatype}: give 1 (INT8) to 8 (FLOAT64)"
+            )
+        dtype = np.dtype(DATATYPES[field.datatype]).newbyteorder(">" if msg.is_bigendian else "<")
+        if field.offset < 0 or field.offset + dtype.itemsize > step:
+            raise MessageError(
+                f"PointCloud2 field {field.name} at offset {field.offset} leaves the point of {step} bytes: "
+                "correct the publisher's offsets or point_step"
+            )
+        columns[field.name] = Column(dtype, int(field.offset))
+    for name in "xyz":
+        if name not in columns:
+            names = ", ".join(field.name for field in msg.fields) or "none"
+            raise MessageError(f"PointCloud2 has no field {name} (fields: {names}): publish x, y and z")
+        if columns[name].dtype.kind != "f":
+            raise MessageError(f"PointCloud2 field {name} is {columns[name].dtype.name}: publish float32 or float64")
+    return columns
+
+
+def _xyz(points: NDArray[Any]) -> NDArray[np.float32]:
+    xyz = np.empty((len(points), 3), np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for column, name in enumerate("xyz"):
+            xyz[:, column] = points[name]
+    return xyz
+
+
+def _first(points: NDArray[Any], names: tuple[str, ...]) -> NDArray[Any] | None:
+    present = points.dtype.names or ()
+    return next((points[name] for name in names if name in present), None)
+
+
+def _integers(values: NDArray[Any], dtype: Any) -> NDArray[Any] | None:
+    """Round to integers of `dtype`; None when a value does not fit."""
+    if values.dtype.kind == "f":
+        values = np.rint(values.astype(np.float64))
+    limits = np.iinfo(dtype)
+    if len(values) and not (values.min() >= limits.min and values.max() <= limits.max):
+        return None
+    return values.astype(dtype)
+
+
+def _time_ns(values: NDArray[Any] | None, stamp: int, time_unit: str, scan_stamp: str) -> NDArray[np.int64] | None:
+    """Return per-point time as nanoseconds from `stamp` (ns), by the rules that `decode_cloud` states."""
+    if values is None or not len(values) or not np.isfinite(values).all():
+        return None
+    unit, absolute = _time_rule(values.dtype, float(values.max()), time_unit)
+    scale, origin = _UNITS_NS[unit], stamp if absolute else 0
+    if max(abs(float(values.max())), abs(float(values.min()))) * scale > _LARGEST_NS:
+        return None
+    # Whole units and fractions apart: float64 cannot hold today's time to the nanosecond.
+    whole = values.astype(np.int64)
+    offsets: NDArray[np.int64] = (whole - origin // scale) * scale - origin % scale
+    if values.dtype.kind == "f":
+        offsets += np.rint((values - whole) * float(scale)).astype(np.int64)
+    if scan_stamp == "end" and not absolute and offsets.max() > 0:
+        offsets -= offsets.max()
+    return offsets
+
+
+def _time_rule(dtype: np.dtype[Any], latest: float, time_unit: str) -> tuple[str, bool]:
+    """Return the unit of per-point time and whether it is absolute; only float64 can hold absolute time."""
+    may_be_absolute = dtype.kind == "f" and dtype.itemsize == 8
+    if time_unit != "auto":
+        return time_unit, may_be_absolute and latest * _UNITS_NS[time_unit] > _LONGEST_SCAN_NS
+    if may_be_absolute and latest > 1e6:
+        return "ns" if latest > 1e12 else "s", True
+    return "s" if dtype.kind == "f" else "ns", False

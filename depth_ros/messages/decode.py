@@ -1,0 +1,47 @@
+"""Message-shaped objects (rclpy's, rosbags' or any with the same attributes) to what pipelines speak in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from depth_ros.errors import GeometryError, MessageError
+from depth_ros.geometry.camera import Camera
+from depth_ros.messages.clouds import decode_cloud
+from depth_ros.messages.images import decode_array, decode_image
+from depth_ros.messages.payload import require, stamp_ns
+
+__all__ = ["decode_array", "decode_camera", "decode_cloud", "decode_image", "stamp_ns"]
+
+
+def decode_camera(info: Any) -> Camera:
+    """Return the camera of the images that a CameraInfo describes, region of interest and binning applied.
+
+    Takes the field names of ROS 2 (k, d, r, p) and of ROS 1 (K, D, R, P). REP 104: K and P are of the full sensor; a
+    region of zero width or height is the whole of it; binning 0 is 1; the region is cut first, then binned.
+    Raises MessageError when K is all zero or the values describe no possible camera.
+    """
+    require(info, "CameraInfo", "height", "width", "distortion_model", "binning_x", "binning_y", "roi")
+    K, D, R, P = (_matrix(info, name) for name in "KDRP")
+    if not K.any():
+        raise MessageError("CameraInfo has a K of zeros (uncalibrated camera): calibrate it, or load its calibration")
+    model = str(info.distortion_model) if D.any() else "plumb_bob"
+    width, height, roi = int(info.width), int(info.height), info.roi
+    try:
+        camera = Camera(K, width, height, D=D, distortion_model=model, R=R, P=P)
+        if roi.width and roi.height:
+            camera = camera.crop(int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height))
+        bins = max(1, int(info.binning_x)), max(1, int(info.binning_y))
+        return camera if bins == (1, 1) else camera.binned(*bins)
+    except GeometryError as error:
+        raise MessageError(f"CameraInfo of {width}x{height}: {error}") from error
+
+
+def _matrix(info: Any, name: str) -> Any:
+    """Return the values of K, D, R or P under its ROS 2 or its ROS 1 name."""
+    values = getattr(info, name.lower(), None)
+    if values is None:
+        require(info, "CameraInfo", name)
+        values = getattr(info, name)
+    return np.array(values, dtype=np.float64)

@@ -1,0 +1,142 @@
+"""sensor_msgs/Image and CompressedImage to arrays."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depth_ros.errors import MessageError
+from depth_ros.messages.payload import payload, require
+
+# OpenCV names a Bayer pattern by the second row's second and third pixel, ROS by the first two rows' first two.
+_BAYER_TO_RGB = {
+    "rggb": cv2.COLOR_BayerBG2RGB,
+    "bggr": cv2.COLOR_BayerRG2RGB,
+    "gbrg": cv2.COLOR_BayerGR2RGB,
+    "grbg": cv2.COLOR_BayerGB2RGB,
+}
+_TO_RGB = {
+    **dict.fromkeys(("mono8", "mono16", "8UC1", "16UC1"), cv2.COLOR_GRAY2RGB),
+    **dict.fromkeys(("bgr8", "bgr16", "8UC3", "16UC3"), cv2.COLOR_BGR2RGB),
+    **dict.fromkeys(("bgra8", "bgra16", "8UC4", "16UC4"), cv2.COLOR_BGRA2RGB),
+    **dict.fromkeys(("rgba8", "rgba16"), cv2.COLOR_RGBA2RGB),
+    **{f"bayer_{pattern}{bits}": code for pattern, code in _BAYER_TO_RGB.items() for bits in (8, 16)},
+    **dict.fromkeys(("yuv422", "uyvy"), cv2.COLOR_YUV2RGB_UYVY),
+    **dict.fromkeys(("yuv422_yuy2", "yuyv"), cv2.COLOR_YUV2RGB_YUYV),
+    "nv12": cv2.COLOR_YUV2RGB_NV12,
+    "nv21": cv2.COLOR_YUV2RGB_NV21,
+}
+_CHANNELS = {"rgb": 3, "bgr": 3, "rgba": 4, "bgra": 4}
+_YUV_422 = ("yuv422", "uyvy", "yuv422_yuy2", "yuyv")
+_YUV_420 = ("nv12", "nv21")
+_OPENCV_TYPE = re.compile(r"(8U|8S|16U|16S|32S|32F|64F)C?(\d*)")
+_OPENCV_KINDS = {"U": "u", "S": "i", "F": "f"}
+PICTURES = "rgb8, bgr8, rgba8, bgra8, mono8, mono16, bayer_*8, bayer_*16, yuv422, yuv422_yuy2, nv12 or nv21"
+
+
+class Layout(NamedTuple):
+    """How an encoding lies in memory; rows_x2: stored rows per two image rows (3 for YUV 4:2:0, else 2)."""
+
+    dtype: np.dtype[Any]
+    channels: int
+    rows_x2: int = 2
+
+
+def layout(encoding: str) -> Layout:
+    """Return how `encoding` (a name of sensor_msgs' image_encodings) lies in memory; MessageError when unknown."""
+    if encoding in _YUV_420:
+        return Layout(np.dtype(np.uint8), 1, 3)
+    if encoding in _YUV_422:
+        return Layout(np.dtype(np.uint8), 2)
+    if match := re.fullmatch(r"(rgba|bgra|rgb|bgr|mono|bayer_(?:rggb|bggr|gbrg|grbg))(8|16)", encoding):
+        return Layout(np.dtype(f"u{int(match[2]) // 8}"), _CHANNELS.get(match[1], 1))
+    if (match := _OPENCV_TYPE.fullmatch(encoding)) and 1 <= int(match[2] or 1) <= 512:
+        return Layout(np.dtype(f"{_OPENCV_KINDS[match[1][-1]]}{int(match[1][:-1]) // 8}"), int(match[2] or 1))
+    raise MessageError(f"image encoding {encoding!r} is unknown: publish {PICTURES}")
+
+
+def decode_array(msg: Any) -> NDArray[Any]:
+    """View an Image's pixels as an array [H,W] or [H,W,C] in native byte order, channels as they are stored.
+
+    Nothing is copied unless the bytes must be swapped; the view may have padded rows (`step`), shares the message's
+    memory and is read-only where that is. yuv422 comes as [H,W,2], nv12 and nv21 as [H*3/2,W] (Y above UV).
+    Raises MessageError on an unknown encoding, an empty image, or data that is not `step` x rows.
+    """
+    require(msg, "Image", "encoding", "height", "width", "step", "data")
+    height, width, step, data = int(msg.height), int(msg.width), int(msg.step), payload(msg.data)
+    kind = layout(msg.encoding)
+    what = f"{msg.encoding} image of {width}x{height}"
+    if height <= 0 or width <= 0:
+        raise MessageError(f"{what} is empty: check that the camera driver streams")
+    if kind.rows_x2 == 3 and (height % 2 or width % 2):
+        raise MessageError(f"{what}: 4:2:0 pixels come in blocks of 2x2, publish an even width and height")
+    rows, row_bytes = height * kind.rows_x2 // 2, width * kind.channels * kind.dtype.itemsize
+    if step < row_bytes:
+        raise MessageError(f"{what} has step {step}, a row takes {row_bytes} bytes: correct the publisher's step")
+    if len(data) != step * rows:
+        raise MessageError(
+            f"{what} holds {len(data)} bytes, step {step} x {rows} rows is {step * rows}: "
+            "the message is truncated or the publisher's size is wrong"
+        )
+    shape = (rows, width) if kind.channels == 1 else (rows, width, kind.channels)
+    strides = (step, kind.channels * kind.dtype.itemsize, kind.dtype.itemsize)[: len(shape)]
+    swapped = bool(msg.is_bigendian) != (sys.byteorder == "big")
+    stored = kind.dtype.newbyteorder() if swapped else kind.dtype
+    return np.ndarray(shape, stored, data, strides=strides).astype(kind.dtype, copy=False)
+
+
+def decode_image(msg: Any) -> NDArray[np.uint8]:
+    """Return the picture of an Image or CompressedImage (jpeg, png) as uint8 [H,W,3], RGB.
+
+    rgb8 is a view as `decode_array` gives it, all others are new arrays. 16-bit pictures keep their upper byte;
+    YUV is BT.601 in studio range; 8UC3 and 8UC4 count as bgr, as OpenCV has them. Raises MessageError on all that
+    `decode_array` refuses, on encodings that are no picture (32FC1 is depth) and on a broken jpeg or png.
+    """
+    if hasattr(msg, "format") and not hasattr(msg, "encoding"):
+        return _to_rgb(*_decompress(msg))
+    require(msg, "Image or CompressedImage", "encoding")
+    return _to_rgb(decode_array(msg), msg.encoding)
+
+
+def _to_rgb(array: NDArray[Any], encoding: str) -> NDArray[np.uint8]:
+    if encoding == "32FC1":
+        raise MessageError("32FC1 is a depth encoding, not a picture: point the image topic at the camera's picture")
+    if encoding not in _TO_RGB and encoding not in ("rgb8", "rgb16"):
+        raise MessageError(f"image encoding {encoding} is no picture: publish {PICTURES}")
+    if encoding in _YUV_422 and array.shape[1] % 2:
+        raise MessageError(
+            f"{encoding} image is {array.shape[1]} pixels wide: 4:2:2 pixels come in pairs, publish an even width"
+        )
+    if array.dtype == np.uint16:
+        array = np.right_shift(array, 8, out=np.empty(array.shape, np.uint8), casting="unsafe")
+    if encoding in _TO_RGB:
+        array = cv2.cvtColor(array, _TO_RGB[encoding])
+    return array
+
+
+def _decompress(msg: Any) -> tuple[NDArray[Any], str]:
+    """Return the picture as it was compressed and its encoding; `format` is "jpeg" or "rgb8; jpeg compressed bgr8"."""
+    data, described = payload(msg.data), str(msg.format)
+    if "compresseddepth" in described.lower():
+        raise MessageError(f"CompressedImage of format {described!r} is depth, not a picture: subscribe to compressed")
+    picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+    if picture is None or _is_cut_jpeg(data):
+        raise MessageError(
+            f"CompressedImage of format {described!r} with {len(data)} bytes is broken: publish whole jpeg or png files"
+        )
+    original = described.split(";")[0].strip()
+    if picture.ndim == 2:
+        return picture, original if original.startswith("bayer_") and original in _TO_RGB else "mono8"
+    # image_transport writes "compressed rgb8" when the file's first channel is red although OpenCV calls it blue.
+    order = "rgb" if "compressed rgb" in described else "bgr"
+    return picture, f"{order}8" if picture.shape[2] == 3 else f"{order}a8"
+
+
+def _is_cut_jpeg(data: NDArray[np.uint8]) -> bool:
+    """True for a jpeg without its end marker near the end (drivers may pad); decoders fill the rest with grey."""
+    return bytes(data[:2]) == b"\xff\xd8" and b"\xff\xd9" not in bytes(data[-1024:])

@@ -1,0 +1,212 @@
+"""completion_node: a camera image and a LiDAR scan in, dense metric depth out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic_ns
+from traceback import format_exc
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from depth_ros.config import CompletionConfig, PairingConfig
+from depth_ros.errors import ConfigError, DepthRosError, NodeError
+from depth_ros.frame import DepthMap, Frame
+from depth_ros.nodes.config import ExtrinsicsConfig, InputConfig, LifecycleConfig, LinkConfig, OutputConfig
+from depth_ros.nodes.diagnostics import DiagnosticPublisher, Statistics
+from depth_ros.nodes.extrinsics import Extrinsics, make_extrinsics, resolve_source
+from depth_ros.nodes.inputs import InputPair, Inputs
+from depth_ros.nodes.outputs import Outputs
+from depth_ros.nodes.parameters import ParameterGroup, watch
+from depth_ros.nodes.qos import steady_timer
+from depth_ros.nodes.spin import run
+from depth_ros.nodes.worker import Worker
+from depth_ros.pipelines.base import Pipeline
+from depth_ros.pipelines.factory import make_pipeline, resolve
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class CompletionNode(LifecycleNode):  # type: ignore[misc]
+    """Lifecycle node around one pipeline; decoding and pairing on the executor, inference in a thread of its own.
+
+    Raises ConfigError at construction when a parameter is out of range; the text names it.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("completion_node", **options)
+        self._lifecycle = ParameterGroup(self, LifecycleConfig())
+        self._completion = ParameterGroup(self, CompletionConfig())
+        self._pairing = ParameterGroup(self, PairingConfig())
+        self._input = ParameterGroup(self, InputConfig())
+        self._output = ParameterGroup(self, OutputConfig())
+        self._extrinsics_config = ParameterGroup(self, ExtrinsicsConfig())
+        self._links = {
+            name: ParameterGroup(self, LinkConfig(), f"extrinsics.{name}.")
+            for name in self._extrinsics_config.value.extrinsics_links
+        }
+        groups: list[ParameterGroup[Any]] = [
+            self._completion,
+            self._pairing,
+            self._input,
+            self._output,
+            *self._links.values(),
+        ]
+        watch(self, groups, self._apply)
+        self._statistics = Statistics(self.get_logger())
+        self._diagnostics = DiagnosticPublisher(self, self._statistics)
+        self._pipeline: Pipeline | None = None
+        self._extrinsics: Extrinsics | None = None
+        self._outputs: Outputs | None = None
+        self._inputs: Inputs | None = None
+        self._worker: Worker[InputPair] | None = None
+        steady_timer(self, 1.0, self._report)
+
+    def start(self) -> None:
+        """Configure and activate, unless the parameter `autostart` leaves that to a lifecycle manager."""
+        if self._lifecycle.value.autostart and self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Build the pipeline and the publishers; FAILURE, with the reason logged, when that cannot be done."""
+        try:
+            self._pipeline = make_pipeline(self._completion.value)
+            self._extrinsics = self._make_extrinsics()
+        except DepthRosError as error:
+            self.get_logger().error(f"cannot configure: {error}")
+            return FAILURE
+        except Exception:  # rclpy swallows what a transition raises
+            self.get_logger().error(f"cannot configure, please report:\n{format_exc()}")
+            return FAILURE
+        self._outputs = Outputs(self, self._output)
+        self.get_logger().info(f"configured: model {resolve(self._completion.value.model)}")
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe, and start the inference thread."""
+        result = super().on_activate(state)
+        self._worker = Worker(self._process, self._superseded, self._queue_size())
+        self._inputs = Inputs(self, self._input, self._pairing.value, self._statistics, self._worker.submit)
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe, and end the inference thread; what waits is forgotten."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the pipeline and the publishers."""
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and free everything, from any state."""
+        self._stop()
+        self._release()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Return to unconfigured after a transition failed, so that it can be tried again."""
+        self._stop()
+        self._release()
+        return super().on_error(state)
+
+    def destroy_node(self) -> None:
+        """End the inference thread before the node goes."""
+        self._stop()
+        super().destroy_node()
+
+    def _process(self, pair: InputPair) -> None:
+        try:
+            self._publish(pair)
+        except NodeError as error:
+            self._statistics.drop("no_transform", str(error))
+        except DepthRosError as error:
+            self._statistics.drop("not_completed", str(error))
+        except Exception as error:  # a bug must not end the node; its traceback is logged with the first of its kind
+            self._statistics.drop(
+                f"internal_{type(error).__name__}", f"unexpected error, please report:\n{format_exc()}"
+            )
+
+    def _publish(self, pair: InputPair) -> None:
+        pipeline, extrinsics, outputs = self._pipeline, self._extrinsics, self._outputs
+        assert pipeline is not None and extrinsics is not None and outputs is not None  # noqa: PT018
+        if not outputs.wanted():
+            self._statistics.drop("no_subscribers", "nobody listens to the depth topics")
+            return
+        image, scan = pair.image, pair.scan
+        T_cam_lidar = extrinsics.lookup(image.frame_id, scan.frame_id, pair.image_stamp_ns)
+        depth_map = pipeline.process(
+            Frame(
+                pair.image_stamp_ns,
+                image.frame_id,
+                image.rgb,
+                image.camera,
+                points=scan.points,
+                T_cam_lidar=T_cam_lidar,
+                scan_stamp_ns=pair.scan_stamp_ns,
+            )
+        )
+        outputs.publish(depth_map)
+        self._count(depth_map, image.arrived_ns)
+
+    def _count(self, depth_map: DepthMap, arrived_ns: int) -> None:
+        age_ns = self.get_clock().now().nanoseconds - depth_map.stamp_ns
+        self._statistics.publish(age_ns / 1e9, (monotonic_ns() - arrived_ns) / 1e9, depth_map.timings)
+
+    def _superseded(self, _pair: InputPair) -> None:
+        if self._pairing.value.queue_policy == "latest":
+            self._statistics.drop("superseded", "a newer pair came before this one could be completed")
+        else:
+            self._statistics.drop("queue_full", "completion is slower than the camera: queue_size pairs wait")
+
+    def _queue_size(self) -> int:
+        config = self._pairing.value
+        return 1 if config.queue_policy == "latest" else config.queue_size
+
+    def _apply(self, changed: Sequence[ParameterGroup[Any]]) -> None:
+        if any(group in changed for group in self._links.values()):
+            self._change_extrinsics()
+        if self._completion in changed and self._pipeline is not None:
+            self._pipeline = make_pipeline(self._completion.value)
+        if self._pairing in changed and self._inputs is not None and self._worker is not None:
+            self._inputs.set_pairing(self._pairing.value)
+            self._worker.resize(self._queue_size())
+
+    def _change_extrinsics(self) -> None:
+        links = {name: group.value for name, group in self._links.items()}
+        source = resolve_source(self._extrinsics_config.value, links)
+        if source != "params":
+            raise ConfigError(f"the extrinsics come from {source}: this parameter takes no effect")
+        if self._extrinsics is not None:
+            self._extrinsics = self._make_extrinsics()
+
+    def _make_extrinsics(self) -> Extrinsics:
+        links = {name: group.value for name, group in self._links.items()}
+        return make_extrinsics(self, self._extrinsics_config.value, links)
+
+    def _report(self) -> None:
+        facts = {"model": resolve(self._completion.value.model)}
+        self._diagnostics.publish(facts, active=self._inputs is not None)
+
+    def _stop(self) -> None:
+        if self._inputs is not None:
+            self._inputs.close()
+            self._inputs = None
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def _release(self) -> None:
+        if self._outputs is not None:
+            self._outputs.close()
+        self._outputs = self._pipeline = self._extrinsics = None
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until it is stopped; return 0, or 1 when a parameter is wrong."""
+    return run(CompletionNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,60 @@
+"""One thread that runs the inference, so that the executor stays free to receive."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from threading import Condition, Thread
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Worker(Generic[Item]):
+    """Runs `process` on submitted items, one after the other, in its own thread.
+
+    At most `size` items wait; one more drops the oldest, which `dropped` is told. `process` must not raise.
+    """
+
+    def __init__(self, process: Callable[[Item], None], dropped: Callable[[Item], None], size: int) -> None:
+        self._process, self._dropped, self._size = process, dropped, size
+        self._waiting: deque[Item] = deque()
+        self._changed = Condition()
+        self._closed = False
+        self._thread = Thread(target=self._run, name="inference", daemon=True)
+        self._thread.start()
+
+    def submit(self, item: Item) -> None:
+        """Hand over an item and return at once."""
+        with self._changed:
+            self._waiting.append(item)
+            self._changed.notify()
+        self._trim()
+
+    def resize(self, size: int) -> None:
+        """Let at most `size` items wait from now on."""
+        self._size = size
+        self._trim()
+
+    def close(self) -> None:
+        """Forget what waits, let the item in work finish, and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify()
+        self._thread.join()
+
+    def _trim(self) -> None:
+        with self._changed:
+            surplus = [self._waiting.popleft() for _ in range(len(self._waiting) - self._size)]
+        for item in surplus:
+            self._dropped(item)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if self._closed:
+                    return
+                item = self._waiting.popleft()
+            self._process(item)
