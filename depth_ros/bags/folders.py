@@ -88,11 +88,13 @@ def _find(folder: Path, name: str, sparse: str | None, depth: int) -> list[Frame
 
 def _find_lidar_frame(folder: Path, name: str) -> FrameFiles | None:
     picture = find_picture(folder, "image")
+    points = folder / _POINTS
     homes = [home for home in (folder, folder.parent) if (home / _CALIBRATION).is_file()]
+    if picture is not None and points.is_file() and not homes:
+        raise BagError(f"{folder}: no {_CALIBRATION} here or one folder above: add the calibration of this frame")
     if picture is None or not homes:
         return None
     path = homes[0] / _CALIBRATION
-    points = folder / _POINTS
     if not points.is_file() and "points" not in Entries(path):
         return None
     calibration = _stated(path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 from depth_ros.bags.calibration import RAW_CAMERA_FILE, Calibration, read_calibration, read_raw_calibration
@@ -35,10 +35,7 @@ def find_raw_drive(drive: Path, name: str) -> list[FrameFiles]:
     if not homes:
         raise BagError(f"{drive}: no {RAW_CAMERA_FILE} here or one folder above: copy the drive's calibration there")
 
-    @lru_cache(maxsize=1)
-    def calibrate(_size: tuple[int, int]) -> Calibration:
-        return read_raw_calibration(homes[0])
-
+    calibrate = partial(_raw_calibration, homes[0])
     image_stamps = read_timestamps(drive / "image_02" / "timestamps.txt")
     scan_stamps = read_timestamps(drive / "velodyne_points" / "timestamps.txt")
     return _matched(
@@ -79,6 +76,10 @@ def read_timestamps(path: Path) -> list[int]:
                 f"{path}: line {number} is no time as 2011-09-26 13:02:25.951199337: copy the file again"
             ) from None
     return stamps
+
+
+def _raw_calibration(home: Path, _size: tuple[int, int]) -> Calibration:
+    return read_raw_calibration(home)
 
 
 def _matched(

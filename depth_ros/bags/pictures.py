@@ -33,7 +33,7 @@ def read_16bit(path: Path) -> NDArray[np.uint16]:
     return image.astype(np.uint16, copy=False)
 
 
-def _read(path: Path, flags: int) -> NDArray[np.generic]:
+def _read(path: Path, flags: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
     try:
         stored = np.fromfile(path, dtype=np.uint8)
         image = cv2.imdecode(stored, flags) if stored.size else None
@@ -41,4 +41,4 @@ def _read(path: Path, flags: int) -> NDArray[np.generic]:
         raise BagError(f"{path}: cannot be read ({str(error).splitlines()[0]}): copy the file again") from None
     if image is None:
         raise BagError(f"{path}: is no picture that OpenCV can read: copy the file again")
-    return np.asarray(image)
+    return image  # type: ignore[return-value]

@@ -60,6 +60,8 @@ def open_source(
         if sparse is not None:
             raise BagError(f"{path}: is a bag, and sparse names a file of RGB-D folders: leave it out")
         return BagSource(path, topics=topics, extrinsics=extrinsics, pairing=pairing)
+    if path.is_file():
+        raise BagError(f"{path}: is no bag: give a .mcap, .db3 or .bag file, a bag's folder or a folder of frames")
     if topics is not None or extrinsics is not None:
         raise BagError(f"{path}: is no bag, so topics and extrinsics have no meaning: leave them out")
     from depth_ros.bags.folders import FolderSource
@@ -71,4 +73,12 @@ def is_bag(path: Path) -> bool:
     """Tell whether `path` looks like a bag: by its suffix, a metadata.yaml or a lone bag file in the folder."""
     if path.is_file():
         return path.suffix in BAG_SUFFIXES
-    return (path / "metadata.yaml").is_file() or any(f.suffix in BAG_SUFFIXES for f in path.iterdir() if f.is_file())
+    return (path / "metadata.yaml").is_file() or bool(bag_files(path))
+
+
+def bag_files(folder: Path) -> list[Path]:
+    """Return the bag files that lie directly in a folder, sorted; raises BagError when it cannot be listed."""
+    try:
+        return sorted(file for file in folder.iterdir() if file.suffix in BAG_SUFFIXES and file.is_file())
+    except OSError as error:
+        raise BagError(f"{folder}: cannot be listed ({error.strerror}): check its permissions") from None

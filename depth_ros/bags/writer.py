@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -75,13 +75,15 @@ class BagWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        """Finish the bag; after an exception what is there stays readable as far as it goes."""
+        """Finish the bag; after an exception what was written stays readable, and an empty bag is not left behind."""
         try:
             with _Guard(self.path):
                 self._writer.close()
         except BagError:
             if error is None:
                 raise
+        if error is not None and not self._connections:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def write(self, topic: str, type_name: str, message: Any, stamp_ns: int) -> None:
         """Append a message made by `bag_factory`; stamp_ns: when it was received, ns."""
@@ -135,21 +137,18 @@ class BagWriter:
             shutil.rmtree(self.path)
 
 
-def write_depth(
-    writer: BagWriter, maps: Iterable[DepthMap], arrivals_ns: Mapping[int, int] | None = None, encoding: str = "32FC1"
-) -> int:
+def write_depth(writer: BagWriter, maps: Iterable[DepthMap], encoding: str = "32FC1") -> int:
     """Write depth maps with their camera into `camera/depth/image_rect` and `camera/depth/camera_info`.
 
-    arrivals_ns: bag time of a stamp, where it is not the stamp itself. Returns how many were written.
+    encoding: 32FC1 (m) or 16UC1 (mm). Each is recorded at its own stamp. Returns how many were written.
     """
     count = 0
     for depth_map in maps:
         stamp, frame = depth_map.stamp_ns, depth_map.frame_id
-        arrival = (arrivals_ns or {}).get(stamp, stamp)
         image = encode_depth(bag_factory, stamp, frame, depth_map.depth, encoding)
-        writer.write(DEPTH_TOPIC, "sensor_msgs/msg/Image", image, arrival)
+        writer.write(DEPTH_TOPIC, "sensor_msgs/msg/Image", image, stamp)
         info = encode_camera(bag_factory, stamp, frame, depth_map.camera)
-        writer.write(DEPTH_INFO_TOPIC, "sensor_msgs/msg/CameraInfo", info, arrival)
+        writer.write(DEPTH_INFO_TOPIC, "sensor_msgs/msg/CameraInfo", info, stamp)
         count += 1
     return count
 

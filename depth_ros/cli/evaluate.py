@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from depth_ros.errors import EvaluationError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from depth_ros.evaluation.result import Result
 
 EXAMPLE = """examples:
@@ -13,6 +19,9 @@ EXAMPLE = """examples:
   depth_ros evaluate kitti/object_training --holdout 4 --phase all --model classical --model nearest
   depth_ros evaluate rgbd/nyu_basement --input points:500 --json -
   depth_ros evaluate RECORDED_BAG --depth-topic /depth/image_rect --truth SYNTHETIC_BAG"""
+
+INPUT_HELP = "rings, points:N (random known pixels) or file:NAME (sparse depth of an RGB-D folder) (%(default)s)"
+HOLDOUT_HELP = "every N-th ring is given (4; where the source has a truth 1, all rings)"
 
 
 def add_parser(subparsers: Any) -> None:
@@ -24,36 +33,82 @@ def add_parser(subparsers: Any) -> None:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="bag or folder of frames")
-    parser.add_argument("--input", default="rings", metavar="KIND", help="rings, or points:N random points (%(default)s)")
-    parser.add_argument("--holdout", type=int, default=0, metavar="N", help="every N-th ring is the input, the others are scored (4; 1 = all rings, the default where the source has a truth)")
-    parser.add_argument("--phase", default="0", metavar="K", help="which ring of every N is the input, or all (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the random points (%(default)s)")
-    parser.add_argument("--model", action="append", metavar="M", help="auto, classical, nearest (plain nearest fill); may be given again (auto and nearest)")
-    parser.add_argument("--depth-topic", metavar="TOPIC", help="score the depth that SOURCE recorded on this topic")
-    parser.add_argument("--truth", metavar="BAG", help="with --depth-topic: the bag that holds the truth (SOURCE itself)")
-    parser.add_argument("--report", metavar="DIR", help="write report.html, metrics.json and pictures/ there")
-    parser.add_argument("--pictures", type=int, default=6, metavar="N", help="pictures per source and model (%(default)s)")
-    parser.add_argument("--json", metavar="FILE", help="write the whole result as JSON, - for standard output")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
+    add = parser.add_argument
+    add("sources", nargs="+", metavar="SOURCE", help="bag or folder of frames")
+    add("--input", default="rings", metavar="KIND", help=INPUT_HELP)
+    add("--holdout", type=int, default=0, metavar="N", help=HOLDOUT_HELP)
+    add("--phase", type=_phase, default=0, metavar="K", help="which ring of every N is given, or all (%(default)s)")
+    add("--seed", type=int, default=0, help="seed of the random points (%(default)s)")
+    add("--model", action="append", metavar="M", help="auto, classical or nearest; again for more (auto and nearest)")
+    add("--depth-topic", metavar="TOPIC", help="score the depth that SOURCE, a bag, holds on this topic")
+    add("--truth", metavar="BAG", help="with --depth-topic: the bag that holds the truth (SOURCE itself)")
+    add("--report", metavar="DIR", help="write report.html, metrics.json and pictures/ there")
+    add("--pictures", type=int, default=6, metavar="N", help="samples per source that the report shows (%(default)s)")
+    add("--json", metavar="FILE", help="write the whole result as JSON; - = standard output")
+    add("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score, print the table, write what was asked for."""
+    """Score, write what was asked for, print the table."""
     from pathlib import Path
 
     from depth_ros.evaluation.report import headline, text_table, write_report
 
     folder = Path(args.report) if args.report else None
-    result = _recorded(args) if args.depth_topic else _replayed(args, folder)
+    result = _recorded(args, folder) if args.depth_topic else _replayed(args, folder)
     if folder is not None:
-        page = write_report(result, folder)
-        _say(f"report: {page}")
-    if args.json == "-":
-        print(result.to_json(), end="")
-        return 0
-    if args.json:
+        print(f"report: {write_report(result, folder)}", file=sys.stderr)
+    if args.json and args.json != "-":
         result.save(Path(args.json))
-    print(text_table(headline(result.means())))
+    print(result.to_json().rstrip() if args.json == "-" else text_table(headline(result.means())))
     return 0
+
+
+def _replayed(args: argparse.Namespace, folder: Path | None) -> Result:
+    from depth_ros.bags.source import open_source
+    from depth_ros.evaluation.cases import EvaluationConfig
+    from depth_ros.evaluation.replay import NEAREST, replay
+
+    if args.truth:
+        raise EvaluationError("--truth goes with --depth-topic: add it, or leave --truth out")
+    config = EvaluationConfig(input=args.input, holdout=args.holdout, phase=args.phase, seed=args.seed)
+    sources = [open_source(path, sparse=config.file) for path in args.sources]
+    return replay(
+        sources,
+        args.model or ["auto", NEAREST],
+        config,
+        folder=folder,
+        pictures=args.pictures,
+        workers=args.workers,
+        watch=_progress,
+    )
+
+
+def _recorded(args: argparse.Namespace, folder: Path | None) -> Result:
+    from depth_ros.evaluation.recorded import score_recorded
+
+    if len(args.sources) != 1:
+        raise EvaluationError(f"--depth-topic scores one bag, and {len(args.sources)} are given: call it once for each")
+    return score_recorded(
+        args.sources[0],
+        args.truth or args.sources[0],
+        depth_topic=args.depth_topic,
+        folder=folder,
+        pictures=args.pictures,
+        watch=_progress,
+    )
+
+
+def _progress(outcomes: Iterable[Any]) -> Iterable[Any]:
+    from tqdm import tqdm
+
+    return tqdm(outcomes, unit=" frames", disable=not sys.stderr.isatty())
+
+
+def _phase(text: str) -> int:
+    if text == "all":
+        return -1
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"'{text}' is no ring: give 0, 1, ... or all")
+    return int(text)

@@ -18,11 +18,12 @@ Rgb = NDArray[np.uint8]
 
 DEPTH_COLOURS, ERROR_COLOURS = "plasma_r", "RdBu"
 PAPER, INK, NOTHING = "#16181d", "#d7dae0", (48, 52, 60)
-DIMMED, PIXELS_PER_DOT_RADIUS = 0.3, 620
+DIMMED = 0.3
+PIXELS_PER_DOT_RADIUS, LEAST_DOT_RADIUS = 620, 1.5
 WIDTH, TITLE, LABEL, BAR, UNDER_BAR, GAP = 12.0, 0.3, 0.24, 0.09, 0.3, 0.12
 DPI = 130
 ERROR_LINEAR, ERROR_LIMIT = 0.1, 10.0
-DEPTH_TICKS = (0.2, 0.3, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60, 80, 120)
+DEPTH_TICKS = (0.2, 0.3, 0.5, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 40, 60, 80, 120)
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
@@ -70,19 +71,20 @@ def save_comparison(path: Path, rgb: Rgb | None, sparse: Depth, depth: Depth, tr
     grey = flat if rgb is None else _dimmed(rgb)
     panels = [
         _Panel("no image", flat) if rgb is None else _Panel("image", rgb),
-        _depth_panel("sparse input", sparse, span, grey),
+        _depth_panel("sparse input", sparse, span, grey, dots=True),
         _depth_panel("depth", depth, span, flat),
         _error_panel(depth - truth, grey),
     ]
     return _save(_draw(panels, 2, title), path)
 
 
-def _depth_panel(name: str, depth: Depth, span: tuple[float, float], backdrop: Rgb) -> _Panel:
+def _depth_panel(name: str, depth: Depth, span: tuple[float, float], backdrop: Rgb, dots: bool = False) -> _Panel:
     from matplotlib.colors import LogNorm
 
     label = f"{name}: {100 * float(np.isfinite(depth).mean()):.3g} % of pixels"
     ticks = [tick for tick in DEPTH_TICKS if span[0] <= tick <= span[1]]
-    return _Panel(label, backdrop, _grown(depth), DEPTH_COLOURS, LogNorm(*span, clip=True), ticks, "m")
+    drawn = _grown(depth) if dots else depth
+    return _Panel(label, backdrop, drawn, DEPTH_COLOURS, LogNorm(*span, clip=True), ticks, "m")
 
 
 def _error_panel(error: Depth, backdrop: Rgb) -> _Panel:
@@ -148,7 +150,7 @@ def _grown(values: Depth) -> Depth:
     if not known.any():
         return values
     distance, (row, column) = ndimage.distance_transform_edt(~known, return_indices=True)
-    near = distance <= values.shape[1] / PIXELS_PER_DOT_RADIUS
+    near = distance <= max(LEAST_DOT_RADIUS, values.shape[1] / PIXELS_PER_DOT_RADIUS)
     return np.where(near, values[row, column], np.float32(np.nan))
 
 

@@ -14,6 +14,7 @@ from depth_ros.evaluation.result import ALL_RANGES, COLUMNS, INSIDE, OUTSIDE, Co
 PAGE, NUMBERS, PICTURES = "report.html", "metrics.json", "pictures"
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 _MEDIA = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+Group = Sequence[tuple[tuple[str, ...], Mapping[str, float]]]
 
 
 class Cell(NamedTuple):
@@ -73,7 +74,11 @@ def headline(means: Sequence[Mean]) -> Table:
     several = len({mean.source for mean in chosen}) > 1
     sources = dict.fromkeys(mean.source for mean in chosen)
     groups = [
-        [((source, mean.method) if several else (mean.method,), mean.values) for mean in chosen if mean.source == source]
+        [
+            ((source, mean.method) if several else (mean.method,), mean.values)
+            for mean in chosen
+            if mean.source == source
+        ]
         for source in sources
     ]
     return _table(("source", "method") if several else ("method",), groups)
@@ -120,13 +125,13 @@ def _names(scores: Sequence[Score]) -> list[str]:
     return list(dict.fromkeys(score.frame for score in scores))
 
 
-def _table(labels: tuple[str, ...], groups: list[list[tuple[tuple[str, ...], Mapping[str, float]]]]) -> Table:
+def _table(labels: tuple[str, ...], groups: Sequence[Group]) -> Table:
     values = [values for group in groups for _, values in group]
     columns = [column for column in COLUMNS if any(column.text(entry) != "-" for entry in values)]
     return Table(labels, columns, [_group(columns, group) for group in groups])
 
 
-def _group(columns: list[Column], rows: list[tuple[tuple[str, ...], Mapping[str, float]]]) -> list[Row]:
+def _group(columns: list[Column], rows: Group) -> list[Row]:
     best = {column.key: _best(column, [values for _, values in rows]) for column in columns}
     return [
         Row(names, [Cell(c.text(values), c.text(values) == best[c.key]) for c in columns]) for names, values in rows

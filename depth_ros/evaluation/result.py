@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -51,8 +51,8 @@ COLUMNS = (
     Column("delta1", "delta1", "%", 2, "higher", "share of pixels within a factor of 1.25 of the true depth", 100),
     Column("within_1_sigma", "in 1 sigma", "%", 1, "", "share of errors below the stated sigma; 68 is honest", 100),
     Column("within_2_sigma", "in 2 sigma", "%", 1, "", "share of errors below twice the sigma; 95 is honest", 100),
-    Column("answered", "answered", "%", 1, "higher", "share of scored pixels where the method itself gives depth", 100),
-    Column("time_ms", "time", "ms", 0, "lower", "median time per frame on this machine"),
+    Column("answered", "answered", "%", 1, "", "share of scored pixels where the method itself gives depth", 100),
+    Column("time_ms", "time", "ms", 0, "", "median time per frame on this machine"),
 )
 
 
@@ -159,6 +159,23 @@ class Result:
         except (ValueError, KeyError, TypeError) as error:
             raise EvaluationError(f"{path} is no result of an evaluation: give the JSON that evaluate wrote") from error
         return cls(scores=scores, pictures=pictures, **plain)
+
+
+def merge(title: str, results: Sequence[Result]) -> Result:
+    """Put several results on one page; where they state the same fact or setting, the first one is kept."""
+    facts: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+    for result in results:
+        facts.update((name, value) for name, value in result.facts.items() if name not in facts)
+        config.update((name, value) for name, value in result.config.items() if name not in config)
+    return Result(
+        title=title,
+        scores=[score for result in results for score in result.scores],
+        facts=facts,
+        protocol=list(dict.fromkeys(sentence for result in results for sentence in result.protocol)),
+        config=config,
+        pictures=[picture for result in results for picture in result.pictures],
+    )
 
 
 def _mean(source: str, method: str, region: str, span: str, scores: list[Score]) -> Mean:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from depth_ros.errors import GeometryError, MessageError
 from depth_ros.geometry.camera import Camera
@@ -23,7 +24,7 @@ def decode_camera(info: Any) -> Camera:
     Raises MessageError when K is all zero or the values describe no possible camera.
     """
     require(info, "CameraInfo", "height", "width", "distortion_model", "binning_x", "binning_y", "roi")
-    K, D, R, P = (_matrix(info, name) for name in "KDRP")
+    K, D, R, P = (_values(info, name) for name in "KDRP")
     if not K.any():
         raise MessageError("CameraInfo has a K of zeros (uncalibrated camera): calibrate it, or load its calibration")
     model = str(info.distortion_model) if D.any() else "plumb_bob"
@@ -38,10 +39,13 @@ def decode_camera(info: Any) -> Camera:
         raise MessageError(f"CameraInfo of {width}x{height}: {error}") from error
 
 
-def _matrix(info: Any, name: str) -> Any:
+def _values(info: Any, name: str) -> NDArray[np.float64]:
     """Return the values of K, D, R or P under its ROS 2 or its ROS 1 name."""
     values = getattr(info, name.lower(), None)
     if values is None:
         require(info, "CameraInfo", name)
         values = getattr(info, name)
-    return np.array(values, dtype=np.float64)
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise MessageError(f"CameraInfo {name} holds no numbers: publish float64 values") from error

@@ -24,8 +24,10 @@ def decode_depth(msg: Any) -> Depth:
     """
     array = decode_array(msg)
     if msg.encoding == "32FC1":
+        depth: Depth = array.copy()
         with np.errstate(invalid="ignore"):
-            return np.where((array <= 0) & (array > -np.inf), np.float32(np.nan), array)
+            depth[(depth <= 0) & (depth > -np.inf)] = np.nan
+        return depth
     if msg.encoding in ("16UC1", "mono16"):
         return _from_uint16(array, 1000)
     raise MessageError(f"image encoding {msg.encoding} is no depth: publish 32FC1 (metres) or 16UC1 (millimetres)")
@@ -86,7 +88,8 @@ def _to_uint16(depth: Depth, per_metre: int) -> NDArray[np.uint16]:
     with np.errstate(invalid="ignore", over="ignore"):
         units = np.rint(np.asarray(depth, np.float32) * np.float32(per_metre))
         units[~((units > 0) & (units <= 65535))] = 0
-    return units.astype(np.uint16)
+    stored: NDArray[np.uint16] = units.astype(np.uint16)
+    return stored
 
 
 def _from_uint16(stored: NDArray[np.uint16], per_metre: int) -> Depth:

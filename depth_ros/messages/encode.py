@@ -15,7 +15,7 @@ from depth_ros.geometry.camera import Camera
 from depth_ros.geometry.cloud import depth_to_points
 from depth_ros.messages.clouds import DATATYPES
 from depth_ros.messages.depth_encoding import Depth, depth_to_uint16_mm
-from depth_ros.messages.images import layout
+from depth_ros.messages.images import Layout, layout
 
 _DATATYPE_NUMBERS = {name: number for number, name in DATATYPES.items()}
 _DEPTH_POINT = np.dtype(
@@ -54,12 +54,7 @@ def encode_image(make: MessageFactory, stamp_ns: int, frame_id: str, image: NDAr
     Raises MessageError when dtype or shape is not that of `encoding`, or the array is empty.
     """
     kind = layout(encoding)
-    channels = image.shape[2] if image.ndim == 3 else 1
-    if image.ndim not in (2, 3) or not image.size or (image.dtype, channels) != (kind.dtype, kind.channels):
-        raise MessageError(
-            f"{image.dtype.name} array {list(image.shape)} is no {encoding} image: "
-            f"give {kind.dtype.name} [H,W{f',{kind.channels}' if kind.channels > 1 else ''}]"
-        )
+    _check_array(image, encoding, kind)
     stored = np.ascontiguousarray(image, kind.dtype.newbyteorder("<"))
     return make(
         "sensor_msgs/msg/Image",
@@ -71,6 +66,16 @@ def encode_image(make: MessageFactory, stamp_ns: int, frame_id: str, image: NDAr
         step=stored.strides[0],
         data=stored.reshape(-1).view(np.uint8),
     )
+
+
+def _check_array(image: NDArray[Any], encoding: str, kind: Layout) -> None:
+    channels = image.shape[2] if image.ndim == 3 else 1
+    fits = image.ndim in (2, 3) and image.size and image.shape[0] % 3 * (kind.rows_x2 - 2) == 0
+    if not fits or (image.dtype.newbyteorder("="), channels) != (kind.dtype, kind.channels):
+        shape = "[H*3/2,W]" if kind.rows_x2 == 3 else "[H,W]" if kind.channels == 1 else f"[H,W,{kind.channels}]"
+        raise MessageError(
+            f"{image.dtype.name} array {list(image.shape)} is no {encoding} image: give {kind.dtype.name} {shape}"
+        )
 
 
 def encode_depth(make: MessageFactory, stamp_ns: int, frame_id: str, depth: Depth, encoding: str = "32FC1") -> Any:

@@ -36,6 +36,7 @@ _YUV_422 = ("yuv422", "uyvy", "yuv422_yuy2", "yuyv")
 _YUV_420 = ("nv12", "nv21")
 _OPENCV_TYPE = re.compile(r"(8U|8S|16U|16S|32S|32F|64F)C?(\d*)")
 _OPENCV_KINDS = {"U": "u", "S": "i", "F": "f"}
+_FILE_MARKS = ((b"\xff\xd8", b"\xff\xd9"), (b"\x89PNG", b"IEND"))
 PICTURES = "rgb8, bgr8, rgba8, bgra8, mono8, mono16, bayer_*8, bayer_*16, yuv422, yuv422_yuy2, nv12 or nv21"
 
 
@@ -124,8 +125,8 @@ def _decompress(msg: Any) -> tuple[NDArray[Any], str]:
     data, described = payload(msg.data), str(msg.format)
     if "compresseddepth" in described.lower():
         raise MessageError(f"CompressedImage of format {described!r} is depth, not a picture: subscribe to compressed")
-    picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
-    if picture is None or _is_cut_jpeg(data):
+    picture = None if _is_cut(data) else _read_file(data)
+    if picture is None:
         raise MessageError(
             f"CompressedImage of format {described!r} with {len(data)} bytes is broken: publish whole jpeg or png files"
         )
@@ -137,6 +138,14 @@ def _decompress(msg: Any) -> tuple[NDArray[Any], str]:
     return picture, f"{order}8" if picture.shape[2] == 3 else f"{order}a8"
 
 
-def _is_cut_jpeg(data: NDArray[np.uint8]) -> bool:
-    """True for a jpeg without its end marker near the end (drivers may pad); decoders fill the rest with grey."""
-    return bytes(data[:2]) == b"\xff\xd8" and b"\xff\xd9" not in bytes(data[-1024:])
+def _is_cut(data: NDArray[np.uint8]) -> bool:
+    """True for a jpeg or png without its end mark near the end (drivers may pad): decoders fill the rest with grey."""
+    head, tail = bytes(data[:8]), bytes(data[-1024:])
+    return any(head.startswith(first) and last not in tail for first, last in _FILE_MARKS)
+
+
+def _read_file(data: NDArray[np.uint8]) -> NDArray[Any] | None:
+    try:
+        return cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+    except cv2.error:
+        return None

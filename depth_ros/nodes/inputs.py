@@ -23,6 +23,7 @@ from depth_ros.nodes.parameters import ParameterGroup
 from depth_ros.nodes.qos import InputSubscription, steady_timer
 from depth_ros.pairing import Pair, Pairer
 
+TOPICS = ("image", "camera_info", "points")
 POLL_S = 0.01
 NOT_DROPS = frozenset({"paired", "time_jump", "scan_unused"})
 WHY = {

@@ -3,64 +3,60 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from threading import Event, current_thread, main_thread
+from typing import Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
 from depth_ros.errors import DepthRosError, NodeError
 
-
-class Startable(Protocol):
-    """A node that moves itself once it is built."""
-
-    def start(self) -> None:
-        """Begin to work."""
-
-    def destroy_node(self) -> None:
-        """Free everything."""
+SLICE_S = 0.2
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def ros_context(args: Sequence[str] | None) -> Iterator[None]:
-    """Initialise rclpy for the body of the with statement; bad ROS arguments are a NodeError of one line."""
-    try:
-        rclpy.init(args=None if args is None else list(args))
-    except Exception as error:  # rclpy has no public class for what its C side refuses
-        raise NodeError(f"ROS 2 does not start: {str(error).strip().splitlines()[0]}") from error
-    try:
-        yield
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        rclpy.try_shutdown()
+def ros_context(args: Sequence[str] | None) -> Iterator[Event]:
+    """Initialise rclpy for the body of the with statement, which is to end once the event is set: SIGINT or SIGTERM.
+
+    Bad ROS arguments are a NodeError of one line.
+    """
+    stop = Event()
+    with _signals_set(stop):
+        # rclpy's own handlers end the context under a thread that is publishing: that crashes.
+        try:
+            rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
+        except Exception as error:  # rclpy has no public class for what its C side refuses
+            raise NodeError(f"ROS 2 does not start: {str(error).strip().splitlines()[0]}") from error
+        try:
+            yield stop
+        except (KeyboardInterrupt, ExternalShutdownException):
+            pass
+        finally:
+            rclpy.try_shutdown()
 
 
 def run(make_node: Callable[[], Any], args: Sequence[str] | None) -> int:
-    """Run one node until SIGINT or SIGTERM; return 0, or 1 after one line when it cannot start."""
+    """Make a node, call its `start` and spin it until SIGINT or SIGTERM.
+
+    Returns 0, or 1 after one line when it cannot start.
+    """
+    return one_line_errors(lambda: _run(make_node, args))
+
+
+def one_line_errors(action: Callable[[], Any]) -> int:
+    """Run `action`; return 0, or 1 after one line on stderr when it raises a known error."""
     try:
-        with ros_context(args):
-            _spin(make_node)
+        action()
     except DepthRosError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
-
-
-def _spin(make_node: Callable[[], Any]) -> None:
-    executor = SingleThreadedExecutor()
-    node = make_node()
-    try:
-        warn_of_mixed_ros(node.get_logger())
-        executor.add_node(node)
-        node.start()
-        executor.spin()
-    finally:
-        executor.shutdown()
-        node.destroy_node()
 
 
 def warn_of_mixed_ros(logger: Any) -> None:
@@ -71,3 +67,35 @@ def warn_of_mixed_ros(logger: Any) -> None:
             f"ROS {distro} is sourced, but rclpy comes from {sys.prefix}: two ROS installations in one process may "
             "crash; use a virtual environment with system site packages and without the ROS wheels"
         )
+
+
+def _run(make_node: Callable[[], Any], args: Sequence[str] | None) -> None:
+    with ros_context(args) as stop:
+        node, executor = make_node(), SingleThreadedExecutor()
+        try:
+            warn_of_mixed_ros(node.get_logger())
+            executor.add_node(node)
+            node.start()
+            while not stop.is_set():
+                executor.spin_once(timeout_sec=SLICE_S)
+        finally:
+            executor.shutdown()
+            node.destroy_node()
+
+
+@contextmanager
+def _signals_set(stop: Event) -> Iterator[None]:
+    def on_signal(*_: Any) -> None:
+        if stop.is_set():  # asked twice: do not wait for an orderly end
+            raise KeyboardInterrupt
+        stop.set()
+
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, on_signal) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

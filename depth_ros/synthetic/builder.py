@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from depth_ros.geometry import rigid
-from depth_ros.synthetic.scene import FloatArray, Materials, Quads, Scene, Solids, Street, Texture
+from depth_ros.synthetic.shapes import FloatArray, Materials, Quads, Scene, Solids, Street, Texture
 
 # Vertices of a hexahedron: 0-3 the bottom and 4-7 the top, each counter-clockwise seen from above.
 _FACES = ((0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7), (4, 5, 6, 7), (3, 2, 1, 0))

@@ -8,6 +8,7 @@ its bounding rectangle, nearest shapes first, against a z-buffer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
-from depth_ros.synthetic.scene import FloatArray, Quads, Scene, Solids
+from depth_ros.synthetic.shapes import FloatArray, Quads, Scene, Solids
 
 NEAR = 0.05
 _CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
@@ -78,3 +79,141 @@ def cast(scene: Scene, T_world_view: FloatArray, grid: RayGrid) -> Hits:
     _cast_solids(scene.cylinders, _meet_cylinder, T_view_world, grid, inverse_t, shape, first)
     with np.errstate(divide="ignore"):
         return Hits(1 / inverse_t, shape)
+
+
+def _cast_quads(
+    quads: Quads, T_view_world: FloatArray, grid: RayGrid, inverse_t: FloatArray, shape: NDArray[np.int32]
+) -> None:
+    vertices = _transform(T_view_world, quads.vertices)
+    normal = np.cross(vertices[:, 1] - vertices[:, 0], vertices[:, 2] - vertices[:, 0])
+    offset = np.einsum("pi,pi->p", normal, vertices[:, 0])
+    facing = np.flatnonzero(offset < 0)
+    vertices = vertices[facing]
+    chosen, windows = _visible(vertices, grid)
+    vertices, numbers = vertices[chosen], facing[chosen]
+    # cross(b, a) is exactly -cross(a, b): neighbours that share an edge leave no crack.
+    edges = np.cross(np.roll(vertices, -1, axis=1), vertices)
+    plane = (normal[numbers] / offset[numbers, None])[:, None]
+    functions = np.concatenate([edges, plane], axis=1)[..., None]
+    for k, number in enumerate(numbers):
+        r0, r1, c0, c1 = windows.bounds[k]
+        best = inverse_t[r0:r1, c0:c1]
+        if best.min() >= windows.nearest[k]:
+            continue
+        values = _outer_sum(functions[k], grid, windows.bounds[k])
+        hit = (values[:4].min(axis=0) >= 0) & (values[4] > best)
+        np.copyto(best, values[4], where=hit)
+        np.copyto(shape[r0:r1, c0:c1], np.int32(number), where=hit)
+
+
+def _cast_solids(
+    solids: Solids,
+    meet: Callable[[FloatArray, FloatArray], FloatArray],
+    T_view_world: FloatArray,
+    grid: RayGrid,
+    inverse_t: FloatArray,
+    shape: NDArray[np.int32],
+    first: int,
+) -> None:
+    rotation = T_view_world[:3, :3]
+    centre = solids.centre @ rotation.T + T_view_world[:3, 3]
+    axes = rotation @ solids.axes
+    chosen, windows = _visible(centre[:, None] + _CORNERS @ axes.transpose(0, 2, 1), grid)
+    squared = np.square(axes[chosen]).sum(axis=1)
+    to_unit = axes[chosen].transpose(0, 2, 1) / squared[:, :, None]
+    origin = -np.einsum("pij,pj->pi", to_unit, centre[chosen])
+    for k, number in enumerate(chosen):
+        r0, r1, c0, c1 = windows.bounds[k]
+        best = inverse_t[r0:r1, c0:c1]
+        if best.min() >= windows.nearest[k]:
+            continue
+        inverse = meet(origin[k], _outer_sum(to_unit[k, :, :, None], grid, windows.bounds[k]))
+        hit = inverse > best
+        np.copyto(best, inverse, where=hit)
+        np.copyto(shape[r0:r1, c0:c1], np.int32(first + number), where=hit)
+
+
+def _outer_sum(functions: FloatArray, grid: RayGrid, bounds: NDArray[np.intp]) -> FloatArray:
+    """Values [n,r1-r0,c1-c0] of n linear functions of the ray (their coefficients [n,3,1]) in a window."""
+    r0, r1, c0, c1 = bounds
+    across = functions[:, 0] * grid.x[c0:c1] + functions[:, 2] * grid.z[c0:c1]
+    return (functions[:, 1] * grid.y[r0:r1])[:, :, None] + across[:, None, :]
+
+
+def _meet_ellipsoid(origin: FloatArray, ray: FloatArray) -> FloatArray:
+    """Inverse parameter of the first point of rays [3,...] on the unit sphere; 0 where there is none."""
+    return _inverse_root(origin, ray)
+
+
+def _meet_cylinder(origin: FloatArray, ray: FloatArray) -> FloatArray:
+    """Inverse parameter of the first point of rays [3,...] on the closed unit cylinder; 0 where there is none."""
+    side = _inverse_root(origin[:2], ray[:2])
+    # |z| <= 1 at t = 1 / side, without the division
+    side = np.where(np.abs(origin[2] * side + ray[2]) <= side, side, 0)
+    if abs(origin[2]) <= 1:
+        return side
+    cap = np.maximum(ray[2] / (np.sign(origin[2]) - origin[2]), 0)
+    inside = np.square(origin[0] * cap + ray[0]) + np.square(origin[1] * cap + ray[1]) <= np.square(cap)
+    return np.where(inside, np.maximum(side, cap), side)
+
+
+def _inverse_root(origin: FloatArray, ray: FloatArray) -> FloatArray:
+    """Inverse of the smaller root t of |origin + t ray| = 1 for an origin outside; 0 where no root is positive.
+
+    In s = 1 / t the equation is (|origin|^2 - 1) s^2 + 2 (origin . ray) s + |ray|^2 = 0, and the larger s is wanted.
+    """
+    outside = float(origin @ origin) - 1
+    if outside <= 0:
+        return np.zeros(ray.shape[1:])
+    half = np.tensordot(origin, ray, axes=1)
+    discriminant = np.square(half) - outside * np.einsum("i...,i...->...", ray, ray)
+    root = np.sqrt(np.maximum(discriminant, 0))
+    return np.where((discriminant >= 0) & (half < 0), (root - half) / outside, 0)
+
+
+def _visible(points: FloatArray, grid: RayGrid) -> tuple[NDArray[np.intp], _Windows]:
+    """Choose the convex hulls of points [P,n,3] that rays can meet; return their numbers and windows, nearest first."""
+    z = points[..., 2]
+    in_front = np.flatnonzero(z.max(axis=1) > NEAR)
+    points = points[in_front]
+    low, high = _projected_bounds(points)
+    tangent, (z_least, z_most) = grid.x / grid.z, (grid.z.min(), grid.z.max())
+    # A ray's y is its image row times its z, which varies over the columns of a LiDAR sector.
+    top = np.minimum(low[:, 1] * z_least, low[:, 1] * z_most)
+    bottom = np.maximum(high[:, 1] * z_least, high[:, 1] * z_most)
+    bounds = np.column_stack(
+        [
+            np.searchsorted(grid.y, top - 1e-9, side="left"),
+            np.searchsorted(grid.y, bottom + 1e-9, side="right"),
+            np.searchsorted(tangent, low[:, 0] - 1e-9, side="left"),
+            np.searchsorted(tangent, high[:, 0] + 1e-9, side="right"),
+        ]
+    )
+    nearest = z_most / np.maximum(points[..., 2].min(axis=1), NEAR)
+    kept = np.flatnonzero((bounds[:, 1] > bounds[:, 0]) & (bounds[:, 3] > bounds[:, 2]))
+    kept = kept[np.argsort(-nearest[kept], kind="stable")]
+    return in_front[kept], _Windows(bounds[kept], nearest[kept])
+
+
+def _projected_bounds(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Bounds (x / z, y / z), low [P,2] and high [P,2], of convex hulls of points [P,n,3] clipped at z = NEAR."""
+    z = points[..., 2]
+    front = (z > NEAR)[..., None]
+    image = points[..., :2] / np.where(front, z[..., None], 1)
+    low = np.where(front, image, np.inf).min(axis=1)
+    high = np.where(front, image, -np.inf).max(axis=1)
+    cut = np.flatnonzero(z.min(axis=1) <= NEAR)
+    first, second = np.triu_indices(points.shape[1], 1)
+    a, b = points[cut][:, first], points[cut][:, second]
+    crosses = (a[..., 2] > NEAR) != (b[..., 2] > NEAR)
+    share = (NEAR - a[..., 2]) / np.where(crosses, b[..., 2] - a[..., 2], 1)
+    crossing = (a[..., :2] + share[..., None] * (b - a)[..., :2]) / NEAR
+    low[cut] = np.minimum(low[cut], np.where(crosses[..., None], crossing, np.inf).min(axis=1))
+    high[cut] = np.maximum(high[cut], np.where(crosses[..., None], crossing, -np.inf).max(axis=1))
+    return low, high
+
+
+def _transform(T: FloatArray, xyz: FloatArray) -> FloatArray:
+    """Map points [...,3] by T, every point by the same operations: shared vertices stay equal to the last bit."""
+    columns = [sum(T[i, j] * xyz[..., j] for j in range(3)) + T[i, 3] for i in range(3)]
+    return np.stack(columns, axis=-1)

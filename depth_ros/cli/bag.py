@@ -1,0 +1,24 @@
+"""The verb `bag`: look into bags, make them, play and record them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from depth_ros.cli import bag_from_kitti, bag_info, bag_play, bag_record, bag_synth
+
+SUB_VERBS = (bag_info, bag_synth, bag_from_kitti, bag_play, bag_record)
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the verb with its sub-verbs."""
+    parser = subparsers.add_parser(
+        "bag",
+        help="look into bags, make, play and record them",
+        description="Bags: what is in one and what is missing, bags from folders and from a synthetic world, playback.",
+        epilog="example: depth_ros bag info MY_BAG",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(dest="bag_verb", metavar="VERB", required=True)
+    for verb in SUB_VERBS:
+        verb.add_parser(verbs)

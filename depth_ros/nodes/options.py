@@ -1,0 +1,118 @@
+"""What the player and the recorder can be asked for; without rclpy, so that the help is shown on every machine."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class PlayOptions:
+    """What is played, and how.
+
+    rate: 2.0 is twice as fast. topics: only these (none: all). loop: start again at the end. clock: publish /clock with
+    every message. reliability: reliable, best_effort, or recorded (what the bag says). depth: keep-last of the
+    publishers. wait_for: topics that must have a subscriber before the first message, within `wait_timeout` seconds.
+    """
+
+    path: Path
+    rate: float = 1.0
+    topics: tuple[str, ...] = ()
+    loop: bool = False
+    clock: bool = False
+    reliability: str = "reliable"
+    depth: int = 10
+    wait_for: tuple[str, ...] = ()
+    wait_timeout: float = 30.0
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """What is recorded, and until when.
+
+    topics: names, as on the command line. count: stop after this many messages of every topic (0: no limit). idle:
+    stop when nothing has come for this many seconds after the first message (0: never). wait: give up when nothing has
+    come at all within this many seconds (0: never). storage: mcap or sqlite3.
+    """
+
+    path: Path
+    topics: tuple[str, ...]
+    count: int = 0
+    idle: float = 0.0
+    wait: float = 0.0
+    storage: str = "mcap"
+    overwrite: bool = False
+    reliability: str = "auto"
+    depth: int = 50
+
+
+def add_play_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `bag_player` and `depth_ros bag play` share."""
+    parser.add_argument("bag", type=Path, help="rosbag2 folder, .mcap, .db3 or ROS 1 .bag")
+    parser.add_argument("--rate", type=float, default=1.0, help="2 is twice as fast (default 1)")
+    parser.add_argument("--topics", nargs="+", default=[], metavar="TOPIC", help="play only these")
+    parser.add_argument("--loop", action="store_true", help="start again at the end")
+    parser.add_argument("--clock", action="store_true", help="publish /clock (nodes: use_sim_time:=true)")
+    parser.add_argument(
+        "--reliability",
+        choices=("reliable", "best_effort", "recorded"),
+        default="reliable",
+        help="what the publishers offer (default reliable: stock Fast DDS loses large best-effort messages)",
+    )
+    parser.add_argument("--depth", type=int, default=10, help="keep-last of the publishers (default 10)")
+    parser.add_argument(
+        "--wait-for", nargs="+", default=[], metavar="TOPIC", help="start once each of these has a subscriber"
+    )
+    parser.add_argument("--wait-timeout", type=float, default=30.0, metavar="S", help="give up after (default 30)")
+
+
+def play_options(args: argparse.Namespace) -> PlayOptions:
+    """Return the options that the parsed arguments name."""
+    return PlayOptions(
+        args.bag,
+        args.rate,
+        tuple(args.topics),
+        args.loop,
+        args.clock,
+        args.reliability,
+        args.depth,
+        tuple(args.wait_for),
+        args.wait_timeout,
+    )
+
+
+def add_record_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `depth_ros bag record`."""
+    parser.add_argument("topics", nargs="+", metavar="TOPIC", help="topics to record")
+    parser.add_argument("--out", type=Path, required=True, metavar="BAG", help="the bag folder to make")
+    parser.add_argument("--count", type=int, default=0, metavar="N", help="stop after N messages of every topic")
+    parser.add_argument("--idle", type=float, default=0.0, metavar="S", help="stop when nothing came for S seconds")
+    parser.add_argument(
+        "--wait", type=float, default=0.0, metavar="S", help="fail when nothing has come after S seconds"
+    )
+    parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap", help="format (default mcap)")
+    parser.add_argument("--overwrite", action="store_true", help="replace a bag that is there")
+    parser.add_argument(
+        "--reliability",
+        choices=("auto", "reliable", "best_effort"),
+        default="auto",
+        help="of the subscriptions (default auto: what the publisher offers)",
+    )
+    parser.add_argument("--depth", type=int, default=50, help="keep-last of the subscriptions (default 50)")
+    parser.add_argument("--json", action="store_true", help="print the counts as JSON")
+
+
+def record_options(args: argparse.Namespace) -> RecordOptions:
+    """Return the options that the parsed arguments name."""
+    return RecordOptions(
+        args.out,
+        tuple(args.topics),
+        args.count,
+        args.idle,
+        args.wait,
+        args.storage,
+        args.overwrite,
+        args.reliability,
+        args.depth,
+    )

@@ -1,0 +1,116 @@
+"""What a ray met: the place, its normal, its material and its texture coordinates."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depth_ros.synthetic.cast import Hits, RayGrid
+from depth_ros.synthetic.shapes import FloatArray, Scene, Solids
+
+Float32Array = NDArray[np.float32]
+# Solids have no plane of their own: their texture runs along these two directions of the world.
+_SOLID_UV = np.array([[0.3, 0.1, 1.0], [0.8, -0.6, 0.2]])
+
+
+class Surface(NamedTuple):
+    """The N rays of a grid that hit something, in row order.
+
+    pixel: int64 [N], row * W + column of the ray. distance: float32 [N], metres along the ray. ray: float32 [N,3], unit
+    direction, world. point: float32 [N,3], metres, world. normal: float32 [N,3], unit, world, towards the viewer.
+    material: int32 [N]. uv: float32 [N,2], texture coordinates. radius: float32 [N], on a cylinder's cap the share of
+    its radius, else 1. footprint: float32 [N,2], size of one pixel in uv; 0 where no pixel size was given.
+    """
+
+    pixel: NDArray[np.int64]
+    distance: Float32Array
+    ray: Float32Array
+    point: Float32Array
+    normal: Float32Array
+    material: NDArray[np.int32]
+    uv: Float32Array
+    radius: Float32Array
+    footprint: Float32Array
+
+
+def describe(scene: Scene, T_world_view: FloatArray, grid: RayGrid, hits: Hits, pixel_size: float = 0.0) -> Surface:
+    """Describe the surfaces that `cast` hit; `pixel_size` is a pixel's extent in units of x / z (1 / focal length)."""
+    pixel = np.flatnonzero(hits.shape >= 0)
+    shape = hits.shape.ravel()[pixel]
+    rotation = T_world_view[:3, :3].astype(np.float32)
+    row, column = np.divmod(pixel, len(grid.x))
+    x, y, z = (values.astype(np.float32) for values in (grid.x[column], grid.y[row], grid.z[column]))
+    ray = x[:, None] * rotation[:, 0] + y[:, None] * rotation[:, 1] + z[:, None] * rotation[:, 2]
+    t = hits.t.ravel()[pixel].astype(np.float32)
+    point = t[:, None] * ray + T_world_view[:3, 3].astype(np.float32)
+    length = np.sqrt(np.einsum("ni,ni->n", ray, ray))
+    distance, ray = t * length, ray / length[:, None]
+    normal, uv, footprint = np.empty_like(ray), np.empty((len(t), 2), np.float32), np.empty((len(t), 2), np.float32)
+    radius = np.ones(len(t), np.float32)
+    flat = np.flatnonzero(shape < len(scene.quads.material))
+    normal[flat], uv[flat], footprint[flat] = _on_quads(
+        scene, shape[flat], point[flat], ray[flat], distance[flat] * pixel_size, rotation
+    )
+    first = len(scene.quads.material)
+    for solids, is_cylinder in ((scene.ellipsoids, False), (scene.cylinders, True)):
+        chosen = np.flatnonzero((shape >= first) & (shape < first + len(solids.material)))
+        normal[chosen], radius[chosen] = _on_solids(solids, shape[chosen] - first, point[chosen], is_cylinder)
+        uv[chosen] = point[chosen] @ _SOLID_UV.T.astype(np.float32)
+        footprint[chosen] = (distance[chosen] * np.float32(pixel_size))[:, None]
+        first += len(solids.material)
+    return Surface(pixel, distance, ray, point, normal, scene.shape_material[shape], uv, radius, footprint)
+
+
+def _on_quads(
+    scene: Scene,
+    number: NDArray[np.int32],
+    point: Float32Array,
+    ray: Float32Array,
+    pixel: Float32Array,
+    rotation: Float32Array,
+) -> tuple[Float32Array, Float32Array, Float32Array]:
+    """Normal, uv and footprint; a pixel step e moves the hit by distance * (e - ray (n.e) / (n.ray))."""
+    normals, maps, offsets = _quad_frames(scene)
+    normal, gradient = normals[number], maps[number]
+    uv = np.einsum("nij,nj->ni", gradient, point) + offsets[number]
+    slope = np.einsum("nij,nj->ni", gradient, ray)
+    facing = np.minimum(np.einsum("ni,ni->n", normal, ray), np.float32(-1e-3))
+    footprint = np.zeros_like(uv)
+    for step in (rotation[:, 0], rotation[:, 1]):
+        tilt = (normals @ step)[number] / facing
+        footprint += np.abs((maps @ step)[number] - slope * tilt[:, None])
+    return normal, uv, footprint * pixel[:, None]
+
+
+@lru_cache(maxsize=4)
+def _quad_frames(scene: Scene) -> tuple[Float32Array, Float32Array, Float32Array]:
+    """Normals [P,3] and the affine maps uv = G p + g of all quads, G [P,2,3] and g [P,2]."""
+    vertices, uv = scene.quads.vertices, scene.quads.uv
+    first, second = vertices[:, 1] - vertices[:, 0], vertices[:, 2] - vertices[:, 0]
+    normal = np.cross(first, second)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    rows = np.stack([first, second, normal], axis=1)
+    steps = np.stack([uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0], np.zeros((len(uv), 2))], axis=1)
+    gradient = np.linalg.solve(rows, steps).transpose(0, 2, 1)
+    offset = uv[:, 0] - np.einsum("pij,pj->pi", gradient, vertices[:, 0])
+    return normal.astype(np.float32), gradient.astype(np.float32), offset.astype(np.float32)
+
+
+def _on_solids(
+    solids: Solids, number: NDArray[np.int32], point: Float32Array, is_cylinder: bool
+) -> tuple[Float32Array, Float32Array]:
+    axes = solids.axes[number]
+    scaled = axes / np.square(axes).sum(axis=1)[:, None, :]
+    local = np.einsum("nij,ni->nj", scaled, point - solids.centre[number])
+    radius = np.ones(len(number))
+    if is_cylinder:
+        cap = np.abs(local[:, 2]) > 1 - 1e-4
+        radius[cap] = np.hypot(local[cap, 0], local[cap, 1])
+        local[cap, :2] = 0
+        local[~cap, 2] = 0
+    normal = np.einsum("nij,nj->ni", scaled, local)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    return normal.astype(np.float32), radius.astype(np.float32)

@@ -1,0 +1,165 @@
+"""A ROS context of its own for the tests of the nodes, and a probe that feeds and watches a running node."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+rclpy = pytest.importorskip("rclpy")
+
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2  # noqa: E402
+
+from depth_ros.frame import PointCloud  # noqa: E402
+from depth_ros.geometry.camera import Camera  # noqa: E402
+from depth_ros.messages.decode import stamp_ns  # noqa: E402
+from depth_ros.messages.encode import encode_camera, encode_cloud, encode_image  # noqa: E402
+from depth_ros.nodes.factory import make  # noqa: E402
+from depth_ros.nodes.outputs import KINDS  # noqa: E402
+from depth_ros.nodes.qos import profile  # noqa: E402
+
+PATIENCE_S = 15.0
+CAMERA = Camera.from_focal(160, 120, 100, 100, 80, 60)
+
+
+@pytest.fixture(scope="session")
+def domain() -> Iterator[int]:
+    """Give this test run a ROS domain of its own on this machine alone."""
+    chosen = 20 + os.getpid() % 80
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", str(chosen))
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        yield chosen
+
+
+@pytest.fixture
+def ros(domain: int) -> Iterator[None]:
+    """Initialise rclpy for one test."""
+    rclpy.init(domain_id=domain)
+    yield
+    rclpy.try_shutdown()
+
+
+class Probe:
+    """A node that publishes to and listens to completion_node; spun by the test itself."""
+
+    def __init__(self, reliability: str = "reliable") -> None:
+        self.node = rclpy.create_node("probe")
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.node)
+        kinds = {"image": Image, "camera_info": CameraInfo, "points": PointCloud2}
+        qos = profile(reliability, 20)
+        self.inputs = {topic: self.node.create_publisher(kind, topic, qos) for topic, kind in kinds.items()}
+        self.got: dict[str, list[Any]] = {topic: [] for topic in KINDS}
+        for topic, kind in KINDS.items():
+            self.node.create_subscription(kind, topic, self.got[topic].append, profile("reliable", 20))
+        self.diagnostics: dict[str, str] = {}
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        self.diagnostics = {value.key: value.value for value in message.status[0].values}
+
+    def spin_until(self, done: Callable[[], Any], patience_s: float = PATIENCE_S) -> None:
+        deadline = time.monotonic() + patience_s
+        while not done():
+            assert time.monotonic() < deadline, f"never came; got {self.stamps()}, diagnostics {self.diagnostics}"
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def wait_for_node(self) -> None:
+        self.spin_until(lambda: all(output.get_subscription_count() for output in self.inputs.values()))
+        self.spin_until(lambda: all(self.node.count_publishers(topic) for topic in KINDS))
+        self.spin_until(lambda: self.diagnostics)
+
+    def stamps(self) -> dict[str, list[int]]:
+        return {topic: [stamp_ns(m.header.stamp) for m in messages] for topic, messages in self.got.items()}
+
+    def drops(self) -> dict[str, int]:
+        named = {key.partition(".")[2]: int(v) for key, v in self.diagnostics.items() if key.startswith("dropped.")}
+        return {reason: count for reason, count in named.items() if reason != "no_subscribers"}
+
+    def send_info(self, stamp: int, camera: Camera = CAMERA) -> None:
+        self.inputs["camera_info"].publish(encode_camera(make, stamp, "camera", camera))
+
+    def send_image(self, stamp: int, image: Image | None = None) -> None:
+        self.inputs["image"].publish(image_message(stamp) if image is None else image)
+
+    def send_scan(self, stamp: int, xyz: NDArray[np.float32] | None = None, frame: str = "lidar") -> None:
+        points = scan_points() if xyz is None else xyz
+        self.inputs["points"].publish(encode_cloud(make, stamp, frame, PointCloud(points)))
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        self.node.destroy_node()
+
+
+def image_message(stamp: int, width: int = 160, height: int = 120) -> Image:
+    picture = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    return encode_image(make, stamp, "camera", picture, "rgb8")
+
+
+def scan_points() -> NDArray[np.float32]:
+    """Return points of a wall 8 m ahead in a LiDAR frame (x forward, y left, z up)."""
+    y, z = np.meshgrid(np.linspace(-5, 5, 60), np.linspace(-3, 3, 16))
+    return np.stack([np.full(y.size, 8.0), y.ravel(), z.ravel()], axis=1).astype(np.float32)
+
+
+@pytest.fixture
+def probe(ros: None) -> Iterator[Probe]:
+    probe = Probe()
+    yield probe
+    probe.close()
+
+
+LIDAR_AHEAD = [
+    *("-p", "extrinsics.lidar.parent:=camera", "-p", "extrinsics.lidar.child:=lidar"),
+    *("-p", "extrinsics.lidar.quat:=[0.5, -0.5, 0.5, 0.5]"),
+]
+
+
+class Process:
+    """A child process that must end with 0 on SIGINT, its output kept."""
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        command = [sys.executable, "-m", module, *arguments]
+        self._child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def stop(self, how: int = signal.SIGINT) -> tuple[int, str]:
+        self._child.send_signal(how)
+        return self.wait()
+
+    def wait(self) -> tuple[int, str]:
+        try:
+            output, _ = self._child.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            output, _ = self._child.communicate()
+        return self._child.returncode, output
+
+    def kill(self) -> None:
+        if self._child.poll() is None:
+            self._child.kill()
+            self._child.communicate()
+
+
+@pytest.fixture
+def start(domain: int) -> Iterator[Callable[..., Process]]:
+    """Start `python -m module arguments...`; what still runs at the end of the test is killed."""
+    started: list[Process] = []
+
+    def begin(module: str, *arguments: str) -> Process:
+        started.append(Process(module, *arguments))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
