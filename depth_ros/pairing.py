@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
@@ -16,6 +16,7 @@ Item = TypeVar("Item")
 
 _NS = 1_000_000_000
 LEAST_JUMP_NS = _NS // 2
+REMEMBERED_INTERVALS = 10
 
 
 class Pair(NamedTuple, Generic[Image, Scan]):
@@ -42,7 +43,8 @@ class Pairer(Generic[Image, Scan]):
     """Pair every image with the scan nearest to its stamp within the slop.
 
     A scan may serve several images; an image gives one pair at most, and pairs leave in the order of their stamps. An
-    image is settled as soon as a scan with a stamp at or after its own is in, or `max_wait` after its arrival.
+    image is settled as soon as no nearer scan can come: a scan with a stamp at or after its own is in, or the last scan
+    is nearer than half the shortest interval between the latest scans; or else `max_wait` after its arrival.
     `now_ns` is any steady clock (live) or the recorded arrival time (offline). A stamp that lies more than half a
     second (or twice the slop) before the newest one of its sensor is a jump back in time, as of a bag that starts
     again: what belongs to the time before is forgotten.
@@ -59,6 +61,7 @@ class Pairer(Generic[Image, Scan]):
         self._images: list[_Waiting[Image]] = []
         self._scans: list[_Waiting[Scan]] = []
         self._newest: dict[str, int] = {}
+        self._intervals: deque[int] = deque(maxlen=REMEMBERED_INTERVALS)
         self._settled_ns: int | None = None
         self.counters: Counter[str] = Counter()
         self.nearest_gap_ns: int | None = None
@@ -77,7 +80,10 @@ class Pairer(Generic[Image, Scan]):
 
     def add_scan(self, stamp_ns: int, scan: Scan, now_ns: int) -> list[Pair[Image, Scan]]:
         """Take a scan; return the pairs that are settled now."""
+        before = self._newest.get("scan", stamp_ns)
         self._watch_time("scan", stamp_ns)
+        if stamp_ns > before:
+            self._intervals.append(stamp_ns - before)
         if not self._insert(self._scans, stamp_ns, scan, now_ns):
             self.counters["scan_duplicate"] += 1
         settled = self.poll(now_ns)
@@ -99,10 +105,14 @@ class Pairer(Generic[Image, Scan]):
         return self._settle(ready)
 
     def _is_settled(self, image: _Waiting[Image], now_ns: int) -> bool:
-        # A scan far ahead is not the next one but a leftover of another time: it settles nothing.
+        if now_ns - image.arrival_ns >= self._wait_ns:
+            return True
         after = bisect_left(self._scans, image)
-        followed = after < len(self._scans) and self._scans[after].stamp_ns <= image.stamp_ns + self._jump_ns
-        return followed or now_ns - image.arrival_ns >= self._wait_ns
+        # A scan far ahead is not the next one but a leftover of another time: it settles nothing.
+        if after < len(self._scans) and self._scans[after].stamp_ns <= image.stamp_ns + self._jump_ns:
+            return True
+        near = min(self._intervals, default=0) // 2
+        return after > 0 and image.stamp_ns - self._scans[after - 1].stamp_ns <= near
 
     def _settle(self, images: Iterable[_Waiting[Image]]) -> list[Pair[Image, Scan]]:
         pairs = []

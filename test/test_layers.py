@@ -22,7 +22,8 @@ RANKS = [
     {"synthetic", "evaluation"},
     {"training", "export"},
     {"nodes"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 NODES_MAY_IMPORT = {name for name in RANK if RANK[name] <= 5} | {"nodes"}

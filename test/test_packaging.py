@@ -38,7 +38,7 @@ def test_package_xml_is_format_3_and_ament_python() -> None:
 @pytest.mark.skipif(find_spec("colcon_ros") is None, reason="colcon is not installed")
 def test_colcon_builds_the_package_as_ament_python(tmp_path: Path) -> None:
     clone = tmp_path / "src" / "depth_ros"
-    ignored = shutil.ignore_patterns(".git", ".venv*", "build", "install", "log", "*.egg-info", "demo_output", ".*_cache")
+    ignored = shutil.ignore_patterns(".*", "build", "install", "log", "*.egg-info", "demo_output")
     shutil.copytree(ROOT, clone, ignore=ignored)
     colcon = [sys.executable, "-m", "colcon"]
     listed = subprocess.run([*colcon, "list"], cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -203,13 +204,18 @@ class _Truths:
                 return None
         if stamp_ns(self._next.header.stamp) != stamp:
             return None
-        depth = decode_depth(self._next)
+        try:
+            depth = decode_depth(self._next)
+        except MessageError as error:
+            _log.warning("%s: the truth of stamp %d is left out: %s", self._path, stamp, error)
+            return None
         return np.where(np.isfinite(depth), depth, np.float32(np.nan))
 
     def _read(self, topic: str) -> Iterator[Any]:
         with BagFile(self._path) as bag:
             for recorded in bag.messages([topic]):
-                yield decode_recorded(recorded)
+                with suppress(BagError):
+                    yield decode_recorded(recorded)
 
 
 def _given_extrinsics(extrinsics: Extrinsics) -> FloatArray:

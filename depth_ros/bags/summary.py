@@ -149,7 +149,8 @@ def _judge(bag: BagFile, times: dict[str, _Times], summary: BagSummary) -> None:
     summary.problems += _message_problems(bag, topics)
     if topics.image is not None and topics.points is not None:
         summary.problems += _transform_problems(bag, topics.image, topics.points)
-        summary.problems += _stamp_problems(times[topics.image].stamps, times[topics.points].stamps, summary)
+        image, points = times.get(topics.image, _Times()), times.get(topics.points, _Times())
+        summary.problems += _stamp_problems(image.stamps, points.stamps, summary)
 
 
 def _message_problems(bag: BagFile, topics: Topics) -> list[str]:
@@ -187,6 +188,8 @@ def _transform_problems(bag: BagFile, image: str, points: str) -> list[str]:
 
 
 def _stamp_problems(image_stamps: list[int], scan_stamps: list[int], summary: BagSummary) -> list[str]:
+    if not image_stamps or not scan_stamps:
+        return ["no image or no scan can be read, though the bag lists them: it is damaged, record again"]
     apart = _nearest(np.asarray(image_stamps, np.int64), np.sort(np.asarray(scan_stamps, np.int64))) / _NS
     summary.stamps_apart_s = {"p50": float(np.median(apart)), "max": float(apart.max())}
     slop = PairingConfig().sync_slop

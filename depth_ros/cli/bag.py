@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from depth_ros.cli import bag_from_kitti, bag_info, bag_play, bag_record, bag_synth
+from depth_ros.cli import bag_extrinsics, bag_from_kitti, bag_info, bag_play, bag_record, bag_synth
 
-SUB_VERBS = (bag_info, bag_synth, bag_from_kitti, bag_play, bag_record)
+SUB_VERBS = (bag_info, bag_synth, bag_from_kitti, bag_extrinsics, bag_play, bag_record)
 
 
 def add_parser(subparsers: Any) -> None:

@@ -21,8 +21,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "from-kitti",
         help="write a KITTI folder into a bag",
-        description="Write a KITTI raw drive, a KITTI object split, or folders of image, points.bin and calib.txt into a "
-        "bag with Image, CameraInfo, PointCloud2 and /tf_static. Without timestamps the frames are 100 ms apart.",
+        description="Write a KITTI raw drive, a KITTI object split, or folders of image, points.bin and calib.txt into "
+        "a bag with Image, CameraInfo, PointCloud2 and /tf_static. Without timestamps the frames are 100 ms apart.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     pipeline = make_pipeline(CompletionConfig(model=args.model))
     frame = _read_frame(Path(args.image), Path(args.points) if args.points else None, Path(args.calib))
     found = pipeline.process(frame)
+    figures = _figures(found, rectified=not frame.camera.is_rectified)
     write_depth(args.out, found.depth)
     if args.out_sigma:
         write_depth(args.out_sigma, found.sigma)
@@ -65,7 +66,6 @@ def run(args: argparse.Namespace) -> int:
         from depth_ros.evaluation.plots import save_depth_picture
 
         save_depth_picture(Path(args.picture), found.rgb, found.depth)
-    figures = _figures(found, rectified=not frame.camera.is_rectified)
     print(json.dumps(figures, indent=1) if args.json else _text(args.out, figures))
     return 0
 

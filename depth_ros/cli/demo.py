@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
+import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -40,28 +41,60 @@ def run(args: argparse.Namespace) -> int:
     """Synthesise, drive, score, report."""
     if importlib.util.find_spec("rclpy") is None:
         raise NodeError("the demo needs rclpy: source a ROS 2, or `make demo`, which brings its wheels")
+    from depth_ros.bags.extrinsics import write_bag_extrinsics
     from depth_ros.cli.live import drive
     from depth_ros.evaluation.report import headline, text_table, write_report
     from depth_ros.synthetic.bag import write_synthetic_bag
 
     out, clock = _prepared(args.out), _Clock()
+    robot, depth, extrinsics = out / ROBOT_BAG, out / DEPTH_BAG, out / EXTRINSICS
     clock.say(f"synthesising a drive of {args.seconds:g} s (seed {args.seed})")
-    write_synthetic_bag(out / ROBOT_BAG, args.seconds, seed=args.seed, watch=_progress)
+    write_synthetic_bag(robot, args.seconds, args.seed)
+    write_bag_extrinsics(robot, extrinsics)
     clock.say("playing it: bag_player, completion_node and the recorder, three processes over DDS")
-    latency = drive(out / ROBOT_BAG, out / DEPTH_BAG, out / EXTRINSICS, out / "logs")
-    clock.say("scoring what was recorded against the exact truth, beside nearest fill and held-out beams")
-    result = _scored(out, latency)
+    drive(robot, depth, extrinsics, out / "logs", args.seconds)
+    clock.say("scoring the recorded depth against the exact truth, and nearest fill on the same frames")
+    result = _scored(robot, depth, out)
     page = write_report(result, out)
-    clock.say("done")
-    print(result.to_json() if args.json else text_table(headline(result.means())))
-    print(f"images {result.facts['images']}, depth maps {result.facts['depth maps']}; {latency}", file=sys.stderr)
-    print(f"report: {page}", file=sys.stderr)
+    print(result.to_json().rstrip() if args.json else text_table(headline(result.means())))
+    for name, fact in result.facts.items():
+        clock.say(f"{name}: {fact}")
+    clock.say(f"report: {page}")
     return 0
 
 
-def _scored(out: Path, latency: str) -> Result:
-    """Score the recorded depth, and the baseline offline on the same frames, as one result."""
-    raise NotImplementedError(latency)
+def _scored(robot: Path, depth: Path, out: Path) -> Result:
+    """Score the depth that was recorded live, and nearest fill on the same frames beside it."""
+    from depth_ros.bags.source import open_source
+    from depth_ros.evaluation.cases import EvaluationConfig
+    from depth_ros.evaluation.recorded import score_recorded
+    from depth_ros.evaluation.replay import NEAREST, replay
+    from depth_ros.pipelines.factory import resolve
+
+    live = score_recorded(depth, robot, method=f"{resolve('auto')}, live", folder=out, pictures=4)
+    beside = replay([open_source(robot)], [NEAREST], EvaluationConfig(), workers=os.cpu_count() or 1)
+    return replace(
+        live,
+        title="A synthetic drive through the live nodes",
+        scores=[*live.scores, *beside.scores],
+        facts={**live.facts, **_diagnosed(depth)},
+        config={**live.config, **beside.config},
+    )
+
+
+def _diagnosed(depth: Path) -> dict[str, str]:
+    """Return what the node's last /diagnostics said of its latency and its drops."""
+    from depth_ros.bags.bag_file import BagFile, decode_recorded
+
+    values: dict[str, str] = {}
+    with BagFile(depth) as bag:
+        for recorded in bag.messages(["/diagnostics"]):
+            values = {pair.key: pair.value for pair in decode_recorded(recorded).status[0].values}
+    drops = [
+        f"{name.removeprefix('dropped.')} {count}" for name, count in values.items() if name.startswith("dropped.")
+    ]
+    latency = f"{values.get('latency_p50_ms', '?')} ms median, {values.get('latency_p95_ms', '?')} ms p95"
+    return {"image's arrival to its depth": latency, "dropped": ", ".join(drops) or "nothing"}
 
 
 def _prepared(out: Path) -> Path:

@@ -57,7 +57,9 @@ def examine() -> Iterator[Finding]:
     """Look at interpreter, libraries, ROS, transport, models and GPU of this machine; starts nothing."""
     version = ".".join(map(str, sys.version_info[:3]))
     supported = (3, 10) <= sys.version_info[:2] <= (3, 13)
-    yield Finding("needed", "Python", "ok" if supported else "missing", version, "" if supported else "use 3.10 to 3.13")
+    yield Finding(
+        "needed", "Python", "ok" if supported else "missing", version, "" if supported else "use 3.10 to 3.13"
+    )
     for module, package in LIBRARIES.items():
         yield _library("needed", module, f"pip install {package}")
     for module, package in OFFLINE.items():
@@ -74,12 +76,8 @@ def _library(topic: str, module: str, remedy: str) -> Finding:
 
 
 def _version(module: str) -> str:
-    for package in importlib.metadata.packages_distributions().get(module, [module]):
-        try:
-            return importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return "installed"
+    packages = importlib.metadata.packages_distributions().get(module, [])
+    return importlib.metadata.version(packages[0]) if packages else "installed"
 
 
 def _ros() -> Iterator[Finding]:
@@ -101,7 +99,9 @@ def _ros() -> Iterator[Finding]:
     for module in ROS_EXTRAS:
         found = importlib.util.find_spec(module) is not None
         remedy = f"only with a ROS distribution: apt install ros-{distro or 'DISTRO'}-{module.replace('_', '-')}"
-        yield Finding("ros", module, "ok" if found else "note", "present" if found else "absent", "" if found else remedy)
+        yield Finding(
+            "ros", module, "ok" if found else "note", "present" if found else "absent", "" if found else remedy
+        )
 
 
 def _transport() -> Iterator[Finding]:
@@ -132,5 +132,8 @@ def _models() -> Iterator[Finding]:
     yield Finding("models", "auto", "ok", f"{resolve('auto')} (known: {', '.join(MODELS)})")
     gpu = Path("/proc/driver/nvidia/version").exists() or Path("/etc/nv_tegra_release").exists()
     yield Finding(
-        "models", "GPU", "note", "NVIDIA driver present; no model of this version uses it" if gpu else "none, and none is needed"
+        "models",
+        "GPU",
+        "note",
+        "NVIDIA driver present; no model of this version uses it" if gpu else "none, and none is needed",
     )

@@ -18,7 +18,6 @@ from depth_ros.geometry.distortion import rectify_image
 
 Depth = NDArray[np.float32]
 
-KINDS = ("rings", "points", "file")
 DEFAULT_HOLDOUT = 4
 OWN_TRUTH = "the truth that the source holds"
 PROTOCOL = (
@@ -46,11 +45,7 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if (
-            self.kind not in KINDS
-            or (self.kind == "points" and not self.points)
-            or (self.kind == "file" and not self.file)
-        ):
+        if self.input != "rings" and not self.points and not self.file:
             raise EvaluationError(f"input is '{self.input}': give rings, points:N or file:NAME")
         if self.holdout and self.phase >= self.holdout:
             raise EvaluationError(
@@ -58,20 +53,16 @@ class EvaluationConfig:
             )
 
     @property
-    def kind(self) -> str:
-        """Return rings, points or file."""
-        return self.input.partition(":")[0] if self.input != "rings" else "rings"
-
-    @property
     def points(self) -> int:
         """Number of random points; 0 where the input is another one."""
-        count = self.input.partition(":")[2]
-        return int(count) if self.kind == "points" and count.isdigit() else 0
+        kind, _, count = self.input.partition(":")
+        return int(count) if kind == "points" and count.isdecimal() else 0
 
     @property
     def file(self) -> str | None:
         """Name of the file of sparse depth; None where the input is another one."""
-        return self.input.partition(":")[2] if self.kind == "file" else None
+        kind, _, name = self.input.partition(":")
+        return name if kind == "file" and name else None
 
 
 class Case(NamedTuple):
@@ -103,9 +94,9 @@ def make_cases(name: str, frame: Frame, truth: Depth | None, config: EvaluationC
     truth: float32 [H,W], m, NaN unknown, of the rectified camera; None where the source has none. Raises
     EvaluationError when the sample lacks what `config` needs.
     """
-    if config.kind == "points":
+    if config.points:
         yield _points_case(name, frame, truth, config)
-    elif config.kind == "file":
+    elif config.file:
         yield _file_case(name, frame, truth, config)
     else:
         yield from _rings_cases(name, frame, truth, config)
@@ -165,7 +156,7 @@ def _points_case(name: str, frame: Frame, truth: Depth | None, config: Evaluatio
 def _file_case(name: str, frame: Frame, truth: Depth | None, config: EvaluationConfig) -> tuple[Frame, Case]:
     if frame.sparse_depth is None or truth is None:
         raise EvaluationError(f"there is no truth beside {config.file}: give an RGB-D folder that has both")
-    return frame, Case(name, _picture(frame), frame.sparse_depth, truth, str(config.file), OWN_TRUTH)
+    return frame, Case(name, _picture(frame), frame.sparse_depth, truth, f"{config.file}", OWN_TRUTH)
 
 
 def _picture(frame: Frame) -> NDArray[np.uint8] | None:

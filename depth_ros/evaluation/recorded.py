@@ -41,10 +41,10 @@ def score_recorded(
 ) -> Result:
     """Score the depth of one bag against the truth of another (or the same) at equal stamps.
 
-    `sigma` and `source` beside the depth topic are used where they were recorded. method: its name in the tables;
-    their source is the truth's bag, so that the result merges with a replay of that bag. folder: where pictures go; None = no
-    pictures. Every truth image without a depth of its stamp counts as missing. Raises EvaluationError when a topic is
-    not there or no stamp fits, and BagError on what is no bag.
+    `sigma` and `source` beside the depth topic are used where they were recorded. method: its name in the tables,
+    whose source is the truth's bag, so that the result merges with a replay of that bag. folder: where pictures go;
+    None = no pictures. Every truth image without a depth of its stamp counts as missing. Raises EvaluationError when a
+    topic is not there or no stamp fits, and BagError on what is no bag.
     """
     with BagFile(recorded) as answers, BagFile(truth) as truths:
         topic = choose_topics(truths).truth

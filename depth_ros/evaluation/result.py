@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -156,33 +156,17 @@ class Result:
             plain = {name: content[name] for name in ("title", "facts", "protocol", "config", "versions")}
         except OSError as error:
             raise EvaluationError(f"result {path} cannot be read ({error.strerror}): check the path") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EvaluationError(f"{path} is no result of an evaluation: give the JSON that evaluate wrote") from error
         return cls(scores=scores, pictures=pictures, **plain)
 
 
-def merge(title: str, results: Sequence[Result]) -> Result:
-    """Put several results on one page; where they state the same fact or setting, the first one is kept."""
-    facts: dict[str, Any] = {}
-    config: dict[str, Any] = {}
-    for result in results:
-        facts.update((name, value) for name, value in result.facts.items() if name not in facts)
-        config.update((name, value) for name, value in result.config.items() if name not in config)
-    return Result(
-        title=title,
-        scores=[score for result in results for score in result.scores],
-        facts=facts,
-        protocol=list(dict.fromkeys(sentence for result in results for sentence in result.protocol)),
-        config=config,
-        pictures=[picture for result in results for picture in result.pictures],
-    )
-
-
 def _mean(source: str, method: str, region: str, span: str, scores: list[Score]) -> Mean:
     values = mean_over_frames([score.values for score in scores])
-    times = [score.values["time_ms"] for score in scores if "time_ms" in score.values]
-    if times:
-        values["time_ms"] = median(times)
+    times = [score.values.get("time_ms", math.nan) for score in scores]
+    known = [time for time in times if not math.isnan(time)]
+    if known:
+        values["time_ms"] = median(known)
     return Mean(source, method, region, span, sum(score.values["pixels"] > 0 for score in scores), values)
 
 

@@ -27,6 +27,7 @@ class Column(NamedTuple):
     offset: int
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def decode_cloud(msg: Any, time_unit: str = "auto", scan_stamp: str = "start") -> PointCloud:
     """Return the finite points of a PointCloud2 with their intensity, ring and time where the cloud has them.
 
@@ -73,7 +74,7 @@ def _points(msg: Any) -> NDArray[Any]:
     """View the cloud as a flat structured array of the fields that are used (one copy when rows are padded)."""
     height, width, step, data = int(msg.height), int(msg.width), int(msg.point_step), payload(msg.data)
     row_step = int(msg.row_step) or width * step
-    if len(data) != row_step * height or row_step < width * step:
+    if len(data) != row_step * height or row_step < width * step or min(height, width, step) < 0:
         raise MessageError(
             f"PointCloud2 of {width}x{height} points holds {len(data)} bytes, row_step is {row_step}, "
             f"point_step {step}: the message is truncated or the publisher's sizes are wrong"
@@ -120,9 +121,8 @@ def _columns(msg: Any, step: int) -> dict[str, Column]:
 
 def _xyz(points: NDArray[Any]) -> NDArray[np.float32]:
     xyz = np.empty((len(points), 3), np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for column, name in enumerate("xyz"):
-            xyz[:, column] = points[name]
+    for column, name in enumerate("xyz"):
+        xyz[:, column] = points[name]
     return xyz
 
 

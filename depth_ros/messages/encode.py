@@ -18,6 +18,7 @@ from depth_ros.messages.depth_encoding import Depth, depth_to_uint16_mm
 from depth_ros.messages.images import Layout, layout
 
 _DATATYPE_NUMBERS = {name: number for number, name in DATATYPES.items()}
+_CLOUD_INTEGERS = {"t": "<i4", "ring": "<u2"}
 _DEPTH_POINT = np.dtype(
     {
         "names": ["x", "y", "z", "rgb", "sigma", "source"],
@@ -120,10 +121,12 @@ def encode_cloud(make: MessageFactory, stamp_ns: int, frame_id: str, cloud: Poin
     if cloud.intensity is not None:
         columns["intensity"] = cloud.intensity
     if cloud.time_ns is not None:
-        columns["t"] = _narrowed("time (ns)", cloud.time_ns, np.int32)
+        columns["t"] = cloud.time_ns
     if cloud.ring is not None:
-        columns["ring"] = _narrowed("ring", cloud.ring, np.uint16)
-    dtype = np.dtype([(name, values.dtype.newbyteorder("<")) for name, values in columns.items()], align=True)
+        columns["ring"] = cloud.ring
+    for name in columns.keys() & _CLOUD_INTEGERS.keys():
+        _check_fits(name, columns[name], np.iinfo(_CLOUD_INTEGERS[name]))
+    dtype = np.dtype([(name, _CLOUD_INTEGERS.get(name, "<f4")) for name in columns], align=True)
     points = np.zeros((1, len(cloud)), dtype)
     for name, values in columns.items():
         points[name] = values
@@ -136,6 +139,12 @@ def encode_depth_cloud(make: MessageFactory, depth_map: DepthMap, stride: int = 
     Fields x y z float32 (metres, optical frame), rgb (0x00RRGGBB in the bits of a float32), sigma float32 (metres),
     source uint8; point_step 24, NaN where the depth is unknown.
     """
+    points = _depth_points(depth_map, stride)
+    return _encode_points(make, depth_map.stamp_ns, depth_map.frame_id, points, is_dense=False)
+
+
+def _depth_points(depth_map: DepthMap, stride: int) -> NDArray[Any]:
+    """Return the fields of every pixel as _DEPTH_POINT [ceil(H/stride), ceil(W/stride)], interleaved by OpenCV."""
     pick = (slice(None, None, stride), slice(None, None, stride))
     xyz = depth_to_points(depth_map.depth, depth_map.camera, stride)
     source = depth_map.source[pick].astype("<u4")
@@ -143,8 +152,7 @@ def encode_depth_cloud(make: MessageFactory, depth_map: DepthMap, stride: int = 
     points = np.empty((*source.shape, 6), np.float32)
     planes = [xyz, rgb.view(np.float32), depth_map.sigma[pick], source.view(np.float32)]
     cv2.mixChannels(planes, [points], [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])
-    cloud = points.view(_DEPTH_POINT)[..., 0]
-    return _encode_points(make, depth_map.stamp_ns, depth_map.frame_id, cloud, is_dense=False)
+    return points.view(_DEPTH_POINT)[..., 0]
 
 
 def _packed_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
@@ -153,14 +161,12 @@ def _packed_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
     return packed
 
 
-def _narrowed(what: str, values: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    limits = np.iinfo(dtype)
+def _check_fits(name: str, values: NDArray[Any], limits: np.iinfo[Any]) -> None:
     if len(values) and (values.min() < limits.min or values.max() > limits.max):
         raise MessageError(
-            f"{what} of the points runs from {values.min()} to {values.max()}: "
+            f"{name} of the points runs from {values.min()} to {values.max()}: "
             f"{limits.dtype.name} holds {limits.min} to {limits.max}, check the scan's stamp and fields"
         )
-    return values.astype(dtype)
 
 
 def _encode_points(make: MessageFactory, stamp_ns: int, frame_id: str, points: NDArray[Any], *, is_dense: bool) -> Any:

@@ -68,9 +68,19 @@ def decode_array(msg: Any) -> NDArray[Any]:
     memory and is read-only where that is. yuv422 comes as [H,W,2], nv12 and nv21 as [H*3/2,W] (Y above UV).
     Raises MessageError on an unknown encoding, an empty image, or data that is not `step` x rows.
     """
-    require(msg, "Image", "encoding", "height", "width", "step", "data")
-    height, width, step, data = int(msg.height), int(msg.width), int(msg.step), payload(msg.data)
-    kind = layout(msg.encoding)
+    require(msg, "Image", "encoding", "height", "width", "step", "is_bigendian", "data")
+    kind, step, data = layout(str(msg.encoding)), int(msg.step), payload(msg.data)
+    rows, width = _checked_size(msg, kind, len(data)), int(msg.width)
+    shape = (rows, width) if kind.channels == 1 else (rows, width, kind.channels)
+    strides = (step, kind.channels * kind.dtype.itemsize, kind.dtype.itemsize)[: len(shape)]
+    swapped = bool(msg.is_bigendian) != (sys.byteorder == "big")
+    stored = kind.dtype.newbyteorder() if swapped else kind.dtype
+    return np.ndarray(shape, stored, data, strides=strides).astype(kind.dtype, copy=False)
+
+
+def _checked_size(msg: Any, kind: Layout, length: int) -> int:
+    """Return the number of stored rows after checking that size, step and data length agree."""
+    height, width, step = int(msg.height), int(msg.width), int(msg.step)
     what = f"{msg.encoding} image of {width}x{height}"
     if height <= 0 or width <= 0:
         raise MessageError(f"{what} is empty: check that the camera driver streams")
@@ -79,16 +89,12 @@ def decode_array(msg: Any) -> NDArray[Any]:
     rows, row_bytes = height * kind.rows_x2 // 2, width * kind.channels * kind.dtype.itemsize
     if step < row_bytes:
         raise MessageError(f"{what} has step {step}, a row takes {row_bytes} bytes: correct the publisher's step")
-    if len(data) != step * rows:
+    if length != step * rows:
         raise MessageError(
-            f"{what} holds {len(data)} bytes, step {step} x {rows} rows is {step * rows}: "
+            f"{what} holds {length} bytes, step {step} x {rows} rows is {step * rows}: "
             "the message is truncated or the publisher's size is wrong"
         )
-    shape = (rows, width) if kind.channels == 1 else (rows, width, kind.channels)
-    strides = (step, kind.channels * kind.dtype.itemsize, kind.dtype.itemsize)[: len(shape)]
-    swapped = bool(msg.is_bigendian) != (sys.byteorder == "big")
-    stored = kind.dtype.newbyteorder() if swapped else kind.dtype
-    return np.ndarray(shape, stored, data, strides=strides).astype(kind.dtype, copy=False)
+    return rows
 
 
 def decode_image(msg: Any) -> NDArray[np.uint8]:

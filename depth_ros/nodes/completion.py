@@ -35,6 +35,11 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
 
     def __init__(self, **options: Any) -> None:
         super().__init__("completion_node", **options)
+        self._pipeline: Pipeline | None = None
+        self._extrinsics: Extrinsics | None = None
+        self._outputs: Outputs | None = None
+        self._inputs: Inputs | None = None
+        self._worker: Worker[InputPair] | None = None
         self._lifecycle = ParameterGroup(self, LifecycleConfig())
         self._completion = ParameterGroup(self, CompletionConfig())
         self._pairing = ParameterGroup(self, PairingConfig())
@@ -55,11 +60,6 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         watch(self, groups, self._apply)
         self._statistics = Statistics(self.get_logger())
         self._diagnostics = DiagnosticPublisher(self, self._statistics)
-        self._pipeline: Pipeline | None = None
-        self._extrinsics: Extrinsics | None = None
-        self._outputs: Outputs | None = None
-        self._inputs: Inputs | None = None
-        self._worker: Worker[InputPair] | None = None
         steady_timer(self, 1.0, self._report)
 
     def start(self) -> None:

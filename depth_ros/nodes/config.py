@@ -27,7 +27,7 @@ class InputConfig:
         choices=RELIABILITIES,
         read_only=True,
     )
-    input_depth: int = setting(5, "messages of each input that are kept at most", low=1, high=100, read_only=True)
+    input_depth: int = setting(10, "messages of each input that are kept at most", low=1, high=100, read_only=True)
     point_time_unit: str = setting(
         "auto", "unit of the clouds' per-point time; auto: from its type", choices=("auto", "s", "ms", "us", "ns")
     )

@@ -138,7 +138,7 @@ def read_links(path: str) -> list[Link]:
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         return _links({str(name): _link(name, entry) for name, entry in content["extrinsics"].items()})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
             f"extrinsics_file '{path}' cannot be read ({reason}): give a YAML file with "

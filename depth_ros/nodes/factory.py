@@ -38,7 +38,8 @@ def make(type_name: str, /, **fields: Any) -> Any:
 def _field(value: Any) -> Any:
     # Assigning an ndarray to a byte field costs 160 ms per 2.8 MB image, an array of bytes 0.4 ms.
     if isinstance(value, np.ndarray) and value.dtype == np.uint8:
-        filled = array("B")
-        filled.frombytes(np.ascontiguousarray(value))  # type: ignore[arg-type]
+        # frombytes grows the array in steps, which costs 20 ms of a 22 MB cloud.
+        filled = array("B", b"\0") * value.size
+        np.frombuffer(filled, np.uint8)[:] = value
         return filled
     return value.tolist() if isinstance(value, np.ndarray) else value

@@ -16,7 +16,8 @@ from rclpy.time import Time
 from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 
-from depth_ros.bags.raw import RawBag, RawMessage
+from depth_ros.bags.bag_file import BagFile, Recorded
+from depth_ros.bags.writer import LATCHED_TOPICS
 from depth_ros.errors import MessageError, NodeError
 from depth_ros.nodes.factory import message_class
 from depth_ros.nodes.options import PlayOptions, add_play_arguments, play_options
@@ -31,7 +32,7 @@ LINGER_S = 5.0
 class BagPlayer(Node):  # type: ignore[misc]
     """Publishes an open bag; types that are not installed are left out, said once."""
 
-    def __init__(self, bag: RawBag, options: PlayOptions, stop: Event) -> None:
+    def __init__(self, bag: BagFile, options: PlayOptions, stop: Event) -> None:
         super().__init__("bag_player", start_parameter_services=False)
         self._bag, self._options, self._stop = bag, options, stop
         # Not called _publishers: that name is rclpy's.
@@ -39,13 +40,14 @@ class BagPlayer(Node):  # type: ignore[misc]
         for topic, about in bag.topics.items():
             if options.topics and topic not in options.topics:
                 continue
-            reliability = about.reliability if options.reliability == "recorded" else options.reliability
+            recorded = "reliable" if about.reliable else "best_effort"
+            reliability = recorded if options.reliability == "recorded" else options.reliability
             try:
                 kind = message_class(about.type_name)
             except MessageError as error:
                 self.get_logger().warning(f"{topic} is not played: {error}")
                 continue
-            qos = profile(reliability, options.depth, latched=about.latched)
+            qos = profile(reliability, options.depth, latched=about.latched or topic in LATCHED_TOPICS)
             self._outputs[topic] = self.create_publisher(kind, topic, qos)
         self._clock_output = self.create_publisher(Clock, "/clock", 10) if options.clock else None
         if not self._outputs:
@@ -67,18 +69,18 @@ class BagPlayer(Node):  # type: ignore[misc]
     def _play_once(self) -> int:
         sent, start, first_ns = 0, monotonic(), None
         for message in self._bag.messages(list(self._outputs)):
-            first_ns = message.time_ns if first_ns is None else first_ns
-            due = start + (message.time_ns - first_ns) / 1e9 / self._options.rate
+            first_ns = message.arrival_ns if first_ns is None else first_ns
+            due = start + (message.arrival_ns - first_ns) / 1e9 / self._options.rate
             if self._stop.wait(max(due - monotonic(), 0)):
                 break
             self._publish(message)
             sent += 1
         return sent
 
-    def _publish(self, message: RawMessage) -> None:
+    def _publish(self, message: Recorded) -> None:
         if self._clock_output is not None:
-            self._clock_output.publish(Clock(clock=Time(nanoseconds=message.time_ns).to_msg()))
-        self._outputs[message.topic].publish(message.cdr)
+            self._clock_output.publish(Clock(clock=Time(nanoseconds=message.arrival_ns).to_msg()))
+        self._outputs[message.topic].publish(bytes(message.raw))
 
     def _wait_for_subscribers(self) -> None:
         unknown = [topic for topic in self._options.wait_for if topic not in self._outputs]
@@ -104,7 +106,7 @@ def play(options: PlayOptions, ros_args: Sequence[str] | None = None) -> int:
     if options.rate <= 0:
         raise NodeError(f"rate is {options.rate:g}: give a positive one, 1 is the bag's own pace")
     sent = 0
-    with RawBag(options.path) as bag, ros_context(ros_args) as stop:
+    with BagFile(options.path) as bag, ros_context(ros_args) as stop:
         player = BagPlayer(bag, options, stop)
         try:
             sent = player.play()

@@ -39,7 +39,7 @@ class SceneBuilder:
         """Add a quad of vertices [4,3], counter-clockwise from its front; uv is in metres from the first vertex."""
         local = np.asarray(vertices, dtype=np.float64)
         coordinates = _metric_uv(local) if uv is None else np.asarray(uv, dtype=np.float64)
-        self._quads.append((rigid.apply(T, local), coordinates, material))
+        self._quads.append((_point(T, local), coordinates, material))
 
     def plate(self, T: FloatArray, vertices: ArrayLike, material: int) -> None:
         """Add a quad that is seen from both sides."""
@@ -60,7 +60,7 @@ class SceneBuilder:
         inset_high: tuple[float, float],
         material: int,
     ) -> None:
-        """Add a box whose top is drawn in, by `inset_low` at its low x and y and by `inset_high` at its high x and y."""
+        """Add a box whose top is drawn in by `inset_low` at its low, and `inset_high` at its high, x and y."""
         bottom = _rectangle(low[:2], high[:2], low[2])
         top = _rectangle(np.add(low[:2], inset_low), np.subtract(high[:2], inset_high), high[2])
         corners = np.concatenate([bottom, top])
@@ -120,4 +120,4 @@ def _metric_uv(vertices: FloatArray) -> FloatArray:
     normal = np.cross(along, vertices[2] - vertices[0])
     u = along / np.linalg.norm(along)
     v = np.cross(normal / np.linalg.norm(normal), u)
-    return (vertices - vertices[0]) @ np.column_stack([u, v])
+    return np.asarray((vertices - vertices[0]) @ np.column_stack([u, v]), dtype=np.float64)

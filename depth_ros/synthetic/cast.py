@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -38,15 +39,14 @@ class RayGrid:
     def from_camera(cls, camera: Camera, shift: float = 0.0) -> RayGrid:
         """Return the rays through the centres of a rectified camera's pixels, or through points `shift` pixels off."""
         fx, fy, cx, cy = camera.intrinsics
-        columns, rows = np.arange(camera.width) + shift, np.arange(camera.height) + shift
+        columns = np.arange(camera.width, dtype=np.float64) + shift
+        rows = np.arange(camera.height, dtype=np.float64) + shift
         return cls((columns - cx) / fx, (rows - cy) / fy, np.ones(camera.width))
 
-    @property
-    def directions(self) -> FloatArray:
-        """The rays as vectors, float64 [H,W,3]."""
-        rays = np.empty((len(self.y), len(self.x), 3))
-        rays[..., 0], rays[..., 1], rays[..., 2] = self.x, self.y[:, None], self.z
-        return rays
+    def directions(self, pixel: NDArray[np.int64]) -> FloatArray:
+        """Return chosen rays (int64 [N], row * W + column) as vectors, float64 [N,3], in the view frame."""
+        row, column = np.divmod(pixel, len(self.x))
+        return np.stack([self.x[column], self.y[row], self.z[column]], axis=1)
 
 
 class Hits(NamedTuple):
@@ -84,18 +84,19 @@ def cast(scene: Scene, T_world_view: FloatArray, grid: RayGrid) -> Hits:
 def _cast_quads(
     quads: Quads, T_view_world: FloatArray, grid: RayGrid, inverse_t: FloatArray, shape: NDArray[np.int32]
 ) -> None:
-    vertices = _transform(T_view_world, quads.vertices)
+    near_view = _in_view(*_quad_spheres(quads), T_view_world, grid)
+    vertices = _transform(T_view_world, quads.vertices[near_view])
     normal = np.cross(vertices[:, 1] - vertices[:, 0], vertices[:, 2] - vertices[:, 0])
     offset = np.einsum("pi,pi->p", normal, vertices[:, 0])
     facing = np.flatnonzero(offset < 0)
     vertices = vertices[facing]
     chosen, windows = _visible(vertices, grid)
-    vertices, numbers = vertices[chosen], facing[chosen]
+    vertices, chosen = vertices[chosen], facing[chosen]
     # cross(b, a) is exactly -cross(a, b): neighbours that share an edge leave no crack.
     edges = np.cross(np.roll(vertices, -1, axis=1), vertices)
-    plane = (normal[numbers] / offset[numbers, None])[:, None]
+    plane = (normal[chosen] / offset[chosen, None])[:, None]
     functions = np.concatenate([edges, plane], axis=1)[..., None]
-    for k, number in enumerate(numbers):
+    for k, number in enumerate(near_view[chosen]):
         r0, r1, c0, c1 = windows.bounds[k]
         best = inverse_t[r0:r1, c0:c1]
         if best.min() >= windows.nearest[k]:
@@ -169,6 +170,21 @@ def _inverse_root(origin: FloatArray, ray: FloatArray) -> FloatArray:
     discriminant = np.square(half) - outside * np.einsum("i...,i...->...", ray, ray)
     root = np.sqrt(np.maximum(discriminant, 0))
     return np.where((discriminant >= 0) & (half < 0), (root - half) / outside, 0)
+
+
+def _in_view(centre: FloatArray, radius: FloatArray, T_view_world: FloatArray, grid: RayGrid) -> NDArray[np.intp]:
+    """Choose the shapes whose bounding spheres (centre [P,3], world; radius [P]) reach between the outer columns."""
+    x, _, z = _transform(T_view_world, centre).T
+    left, right = grid.x[0] / grid.z[0], grid.x[-1] / grid.z[-1]
+    beyond_left = (left * z - x) > radius * np.hypot(1, left)
+    beyond_right = (x - right * z) > radius * np.hypot(1, right)
+    return np.flatnonzero(~(beyond_left | beyond_right) & (z > -radius))
+
+
+@lru_cache(maxsize=4)
+def _quad_spheres(quads: Quads) -> tuple[FloatArray, FloatArray]:
+    centre = quads.vertices.mean(axis=1)
+    return centre, np.linalg.norm(quads.vertices - centre[:, None], axis=2).max(axis=1)
 
 
 def _visible(points: FloatArray, grid: RayGrid) -> tuple[NDArray[np.intp], _Windows]:

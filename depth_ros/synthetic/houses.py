@@ -14,7 +14,7 @@ _DEPTH = 10.0
 
 
 def add_house(builder: SceneBuilder, palette: Palette, rng: Rng, T: FloatArray, width: float, floors: int) -> None:
-    """Add a house of `floors` storeys: walls, plinth, sills or balconies, a shop or a door, a flat or a pitched roof."""
+    """Add a house of `floors` storeys: walls, plinth, door, ledges or balconies, perhaps an awning; a flat or pitched roof."""
     floor = rng.uniform(2.8, 3.3)
     height = floors * floor
     axes = max(2, round(width / rng.uniform(2.3, 3.2)))
@@ -95,9 +95,7 @@ def _add_relief(
             _add_balcony(builder, palette, T, (door + 0.5) * bay, level * floor)
     else:
         for level in range(1, floors):
-            builder.box(
-                T, (0.0, -0.07, level * floor + 0.05), (bays * bay, 0.05, level * floor + 0.19), palette.trim
-            )
+            builder.box(T, (0.0, -0.07, level * floor + 0.05), (bays * bay, 0.05, level * floor + 0.19), palette.trim)
 
 
 def _add_awning(builder: SceneBuilder, cloth: int, T: FloatArray, x: tuple[float, float]) -> None:

@@ -1,6 +1,8 @@
-"""Things that stand along the street; each is built in a local frame: x its length or its front, y left, z up, metres."""
+"""Things that stand along the street, each in a local frame: x along its length or front, y left, z up, metres."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,7 +19,7 @@ def add_car(builder: SceneBuilder, palette: Palette, rng: Rng, T: FloatArray) ->
     length, width = rng.uniform(3.9, 4.7), rng.uniform(1.68, 1.82)
     x, y, belt, roof = length / 2, width / 2, rng.uniform(0.82, 0.9), rng.uniform(1.40, 1.52)
     paint = palette.paint(rng)
-    builder.frustum(T, (-x, -y, 0.22), (x, y, 0.55), (0.12, 0.06), (0.0, 0.0), paint)
+    builder.frustum(T, (0.1 - x, 0.07 - y, 0.22), (x - 0.1, y - 0.07, 0.55), (-0.1, -0.07), (-0.1, -0.07), paint)
     builder.frustum(T, (-x, -y, 0.55), (x, y, belt), (0.06, 0.05), (0.16, 0.05), paint)
     rear, nose = rng.choice([0.12, 0.35, 0.75]), rng.uniform(0.95, 1.15)
     _add_cabin(builder, palette, T, (-x + rear, x - nose), y - 0.06, (belt, roof), paint)
@@ -34,6 +36,10 @@ def add_van(builder: SceneBuilder, palette: Palette, rng: Rng, T: FloatArray) ->
     builder.frustum(T, (x - 1.3, -y, 0.3), (x, y, 1.15), (0.0, 0.0), (0.05, 0.0), paint)
     builder.frustum(T, (x - 1.3, -y, 1.15), (x - 0.05, y, height - 0.1), (0.0, 0.04), (0.75, 0.04), paint)
     _add_panes(builder, palette, T, (x - 1.3, x - 0.05), (0.0, 0.75), (y, 0.04), (1.15, height - 0.1))
+    for side in (-1, 1):
+        low_y, high_y = sorted((side * 0.06, side * (y - 0.12)))
+        builder.box(T, (-x - 0.01, low_y, height - 1.0), (-x + 0.1, high_y, height - 0.3), palette.glass)
+    builder.box(T, (-x - 0.06, 0.02 - y, 0.28), (-x + 0.1, y - 0.02, 0.48), palette.rubber)
     _add_wheels(builder, palette, T, (-x + 1.0, x - 0.9), y, 0.36)
     _add_lights(builder, palette, T, x, y, 0.8)
 
@@ -48,7 +54,9 @@ def add_tree(builder: SceneBuilder, palette: Palette, rng: Rng, T: FloatArray, s
         centre = direction * (1, 1, 0.85) + (0, 0, trunk + size)
         builder.ellipsoid(T, centre, size * rng.uniform(0.38, 0.6, 3), leaves)
     for side in (-1, 1):
-        builder.cylinder(T, (0, 0, trunk - 0.2), (0.4 * side * size, 0.3 * size, trunk + 0.7 * size), 0.05, palette.bark)
+        builder.cylinder(
+            T, (0, 0, trunk - 0.2), (0.4 * side * size, 0.3 * size, trunk + 0.7 * size), 0.05, palette.bark
+        )
 
 
 def add_person(builder: SceneBuilder, palette: Palette, rng: Rng, T: FloatArray) -> None:
@@ -111,7 +119,7 @@ def add_cable(builder: SceneBuilder, palette: Palette, start: FloatArray, end: F
     """Hang a cable between two points [3], world, in six straight pieces that follow a parabola."""
     share = np.linspace(0, 1, 7)[:, None]
     points = (1 - share) * start + share * end - 4 * sag * share * (1 - share) * (0, 0, 1)
-    for a, b in zip(points[:-1], points[1:], strict=True):
+    for a, b in pairwise(points):
         builder.cylinder(np.eye(4), a, b, 0.018, palette.rubber)
 
 
@@ -152,7 +160,12 @@ def _add_panes(
         builder.quad(T, [(p[0], -p[1], p[2]) for p in right[::-1]], palette.glass)
     for end in (0.0, 1.0):
         side = 1 - 2 * end
-        across = [(end, 0.88 * side, low), (end, -0.88 * side, low), (end, -0.88 * side, high), (end, 0.88 * side, high)]
+        across = [
+            (end, 0.88 * side, low),
+            (end, -0.88 * side, low),
+            (end, -0.88 * side, high),
+            (end, 0.88 * side, high),
+        ]
         builder.quad(T, [corner(*at) for at in across], palette.glass)
 
 

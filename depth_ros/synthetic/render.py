@@ -13,9 +13,7 @@ from depth_ros.synthetic.shapes import FloatArray, Scene
 from depth_ros.synthetic.surface import describe
 
 
-def render(
-    scene: Scene, camera: Camera, T_world_cam: FloatArray
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def render(scene: Scene, camera: Camera, T_world_cam: FloatArray) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Render what `camera` (rectified; its K is used) sees from the pose `T_world_cam` of its optical frame.
 
     Returns rgb uint8 [H,W,3], anti-aliased, and depth float32 [H,W], metres along the optical axis at the pixel's
@@ -34,23 +32,37 @@ def render(
 def _antialiased(
     scene: Scene, camera: Camera, T_world_cam: FloatArray, grid: RayGrid, hits: Hits
 ) -> NDArray[np.float32]:
-    """Blend each pixel's centre, weight 1/2, with its four corners, 1/8 each (quincunx); corners serve four pixels."""
-    focal = camera.intrinsics[0]
-    centres = _light(scene, T_world_cam, grid, hits, 1 / focal)
+    """Light of all pixels [H,W,3]; where a pixel's corners see other shapes than its centre, their light is blended in.
+
+    The centre weighs 1/2, each corner 1/8 (quincunx); textures inside a shape are filtered by themselves.
+    """
+    light = _light(scene, T_world_cam, grid, hits, np.arange(hits.shape.size), 1 / camera.intrinsics[0])
+    light = light.reshape(*hits.shape.shape, 3)
     wider = Camera.from_focal(camera.width + 1, camera.height + 1, *camera.intrinsics)
     corner_grid = RayGrid.from_camera(wider, shift=-0.5)
-    corners = _light(scene, T_world_cam, corner_grid, cast(scene, T_world_cam, corner_grid), 1 / focal)
-    around = corners[:-1, :-1] + corners[1:, :-1] + corners[:-1, 1:] + corners[1:, 1:]
-    return np.asarray(0.5 * centres + 0.125 * around, dtype=np.float32)
+    corner_hits = cast(scene, T_world_cam, corner_grid)
+    around = [corner_hits.shape[i : i + camera.height, j : j + camera.width] for i in (0, 1) for j in (0, 1)]
+    row, column = np.nonzero(np.any([shape != hits.shape for shape in around], axis=0))
+    corners = np.concatenate([(row + i) * wider.width + column + j for i in (0, 1) for j in (0, 1)])
+    corners, place = np.unique(corners, return_inverse=True)
+    corner_light = _light(scene, T_world_cam, corner_grid, corner_hits, corners, 1 / camera.intrinsics[0])
+    blended = corner_light[place].reshape(4, -1, 3).mean(axis=0)
+    light[row, column] = (light[row, column] + blended) / 2
+    return light
 
 
 def _light(
-    scene: Scene, T_world_cam: FloatArray, grid: RayGrid, hits: Hits, pixel_size: float
+    scene: Scene,
+    T_world_cam: FloatArray,
+    grid: RayGrid,
+    hits: Hits,
+    pixel: NDArray[np.int64],
+    pixel_size: float,
 ) -> NDArray[np.float32]:
-    light = np.empty((hits.shape.size, 3), np.float32)
-    surface = describe(scene, T_world_cam, grid, hits, pixel_size)
-    light[surface.pixel] = shade(scene, surface)
-    empty = np.flatnonzero(hits.shape < 0)
-    rays = grid.directions.reshape(-1, 3)[empty] @ T_world_cam[:3, :3].T
-    light[empty] = sky((rays / np.linalg.norm(rays, axis=1, keepdims=True)).astype(np.float32))
-    return np.minimum(light, 4).reshape(*hits.shape.shape, 3)
+    """Light [N,3] along chosen rays (int64 [N], row * W + column), no brighter than a display can tell."""
+    light = np.empty((len(pixel), 3), np.float32)
+    struck = hits.shape.ravel()[pixel] >= 0
+    light[struck] = shade(scene, describe(scene, T_world_cam, grid, hits, pixel[struck], pixel_size))
+    rays = grid.directions(pixel[~struck]) @ T_world_cam[:3, :3].T
+    light[~struck] = sky((rays / np.linalg.norm(rays, axis=1, keepdims=True)).astype(np.float32))
+    return np.minimum(light, 4)

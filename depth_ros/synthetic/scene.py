@@ -15,7 +15,7 @@ from depth_ros.synthetic.street import FRONT, KERB, lay_ground, locate, make_str
 
 __all__ = ["MAX_LENGTH", "Scene", "make_scene"]
 
-MAX_LENGTH = 2000.0
+MAX_LENGTH = 4500.0
 Rng = np.random.Generator
 
 
@@ -99,7 +99,9 @@ def _furnish_pavement(builder: SceneBuilder, palette: Palette, rng: Rng, street:
         s += rng.uniform(-3, 3)
         kind = rng.random()
         if kind < 0.5:
-            T = place(street, s, side * rng.uniform(KERB + 0.9, FRONT - 0.6), rng.choice([0, np.pi]) + rng.normal(0, 0.3))
+            T = place(
+                street, s, side * rng.uniform(KERB + 0.9, FRONT - 0.6), rng.choice([0, np.pi]) + rng.normal(0, 0.3)
+            )
             objects.add_person(builder, palette, rng, T)
         elif kind < 0.68:
             yaw = (np.pi if side > 0 else 0.0) + rng.normal(0, 0.15)
@@ -112,7 +114,9 @@ def _furnish_pavement(builder: SceneBuilder, palette: Palette, rng: Rng, street:
 
 def _hang_cables(builder: SceneBuilder, palette: Palette, rng: Rng, street: Street) -> None:
     for s in np.arange(street.s[0] + rng.uniform(10, 30), street.s[-1] - 10, 32.0):
-        ends = [locate(street, s + shift, lateral, 6.4) for shift, lateral in ((0, -FRONT), (rng.uniform(-4, 4), FRONT))]
+        ends = [
+            locate(street, s + shift, lateral, 6.4) for shift, lateral in ((0, -FRONT), (rng.uniform(-4, 4), FRONT))
+        ]
         objects.add_cable(builder, palette, ends[0], ends[1], 0.5)
 
 

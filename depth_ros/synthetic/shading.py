@@ -30,12 +30,14 @@ def shade(scene: Scene, surface: Surface) -> Float32Array:
     facing = surface.normal @ sun
     leafy = scene.materials.texture[surface.material] == Texture.FOLIAGE
     facing = np.where(leafy, 0.25 + 0.75 * facing, facing)
-    direct = np.maximum(facing, 0) * sunlit(scene, surface)
+    direct = np.zeros(len(facing), np.float32)
+    lit = np.flatnonzero(facing > 0)
+    direct[lit] = facing[lit] * sunlit(scene, surface.point[lit], surface.normal[lit])
     upward = (0.5 + 0.5 * surface.normal[:, 2])[:, None]
     light = colour * (direct[:, None] * SUN_COLOUR + upward * AMBIENT + (1 - upward) * BOUNCE)
     _add_reflection(light, surface, gloss, sun)
     clear = np.exp(-surface.distance / np.float32(scene.haze))[:, None]
-    return HORIZON + clear * (light - HORIZON)
+    return np.asarray(HORIZON + clear * (light - HORIZON), dtype=np.float32)
 
 
 def sky(ray: Float32Array) -> Float32Array:
@@ -46,18 +48,18 @@ def sky(ray: Float32Array) -> Float32Array:
     still = np.zeros(len(ray), np.float32)
     clouds = sum(noise(plane[:, 0], plane[:, 1], cell, still) * cell for cell in (0.30, 0.13, 0.06, 0.03))
     cover = np.clip(clouds * 2.2 - 0.15, 0, 0.85)[:, None] * np.sqrt(up)[:, None]
-    return light + cover * (np.float32(1.05) - light)
+    return np.asarray(light + cover * (np.float32(1.05) - light), dtype=np.float32)
 
 
 def to_srgb(light: Float32Array) -> NDArray[np.uint8]:
     """Turn linear light [...,3] into 8-bit colours: a soft shoulder, then a square-root gamma."""
-    return (255 * np.sqrt(1 - np.exp(-1.25 * np.maximum(light, 0)))).astype(np.uint8)
+    return np.asarray(255 * np.sqrt(1 - np.exp(-1.25 * np.maximum(light, 0))), dtype=np.uint8)
 
 
-def sunlit(scene: Scene, surface: Surface) -> Float32Array:
-    """Return the share [N] of the sun that reaches a surface's points: the shadow map, four texels blended."""
+def sunlit(scene: Scene, point: Float32Array, normal: Float32Array) -> Float32Array:
+    """Return the share [N] of the sun that reaches points [N,3], world: the shadow map, four texels blended."""
     shadow = _shadow_map(scene)
-    point = surface.point + np.float32(0.05) * surface.normal
+    point = point + np.float32(0.05) * normal
     seen = rigid.apply(shadow.T_sun_world, point.astype(np.float64))
     column, row = ((seen[:, axis] / seen[:, 2] - shadow.start[axis]) / shadow.step for axis in (0, 1))
     j, i = np.floor(column).astype(np.int64), np.floor(row).astype(np.int64)
@@ -72,12 +74,12 @@ def sunlit(scene: Scene, surface: Surface) -> Float32Array:
 
 
 class _ShadowMap(NamedTuple):
-    """Depth from the sun, float64 [H,W]; texel (i, j) looks along (start + step * (j, i), 1) in the sun's frame."""
+    """Depth from the sun, float32 [H,W]; texel (i, j) looks along (start + step * (j, i), 1) in the sun's frame."""
 
     T_sun_world: FloatArray
     start: FloatArray
     step: float
-    depth: FloatArray
+    depth: Float32Array
 
 
 @lru_cache(maxsize=2)
@@ -98,7 +100,7 @@ def _shadow_map(scene: Scene) -> _ShadowMap:
     step = max(0.05 / SUN_DISTANCE, float(np.sqrt(extent.prod() / _TEXELS)))
     width, height = (int(np.ceil(size / step)) + 1 for size in extent)
     grid = RayGrid(start[0] + step * np.arange(width), start[1] + step * np.arange(height), np.ones(width))
-    return _ShadowMap(T_sun_world, start, step, cast(scene, T_world_sun, grid).t)
+    return _ShadowMap(T_sun_world, start, step, cast(scene, T_world_sun, grid).t.astype(np.float32))
 
 
 def _add_reflection(light: Float32Array, surface: Surface, gloss: Float32Array, sun: Float32Array) -> None:

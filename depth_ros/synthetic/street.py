@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from depth_ros.geometry import rigid
@@ -69,7 +71,7 @@ def lay_ground(builder: SceneBuilder, street: Street, road: int, pavement: int, 
         (KERB, FRONT, pavement),
         (FRONT, _EDGE, yard),
     )
-    for s0, s1 in zip(sections[:-1], sections[1:], strict=True):
+    for s0, s1 in pairwise(sections):
         for right, left, material in strips:
             _lay_patch(builder, street, (s0, s1), (right, left), material)
         for lateral in (-KERB, KERB):

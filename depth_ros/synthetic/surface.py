@@ -17,15 +17,14 @@ _SOLID_UV = np.array([[0.3, 0.1, 1.0], [0.8, -0.6, 0.2]])
 
 
 class Surface(NamedTuple):
-    """The N rays of a grid that hit something, in row order.
+    """What N rays of a grid hit.
 
-    pixel: int64 [N], row * W + column of the ray. distance: float32 [N], metres along the ray. ray: float32 [N,3], unit
+    distance: float32 [N], metres along the ray. ray: float32 [N,3], unit
     direction, world. point: float32 [N,3], metres, world. normal: float32 [N,3], unit, world, towards the viewer.
     material: int32 [N]. uv: float32 [N,2], texture coordinates. radius: float32 [N], on a cylinder's cap the share of
     its radius, else 1. footprint: float32 [N,2], size of one pixel in uv; 0 where no pixel size was given.
     """
 
-    pixel: NDArray[np.int64]
     distance: Float32Array
     ray: Float32Array
     point: Float32Array
@@ -36,14 +35,21 @@ class Surface(NamedTuple):
     footprint: Float32Array
 
 
-def describe(scene: Scene, T_world_view: FloatArray, grid: RayGrid, hits: Hits, pixel_size: float = 0.0) -> Surface:
-    """Describe the surfaces that `cast` hit; `pixel_size` is a pixel's extent in units of x / z (1 / focal length)."""
-    pixel = np.flatnonzero(hits.shape >= 0)
+def describe(
+    scene: Scene,
+    T_world_view: FloatArray,
+    grid: RayGrid,
+    hits: Hits,
+    pixel: NDArray[np.int64],
+    pixel_size: float = 0.0,
+) -> Surface:
+    """Describe the surfaces that `cast` hit at the rays `pixel` (int64 [N], row * W + column; all must have hit).
+
+    pixel_size: a pixel's extent in units of x / z, which is 1 / focal length.
+    """
     shape = hits.shape.ravel()[pixel]
     rotation = T_world_view[:3, :3].astype(np.float32)
-    row, column = np.divmod(pixel, len(grid.x))
-    x, y, z = (values.astype(np.float32) for values in (grid.x[column], grid.y[row], grid.z[column]))
-    ray = x[:, None] * rotation[:, 0] + y[:, None] * rotation[:, 1] + z[:, None] * rotation[:, 2]
+    ray = grid.directions(pixel).astype(np.float32) @ rotation.T
     t = hits.t.ravel()[pixel].astype(np.float32)
     point = t[:, None] * ray + T_world_view[:3, 3].astype(np.float32)
     length = np.sqrt(np.einsum("ni,ni->n", ray, ray))
@@ -61,7 +67,7 @@ def describe(scene: Scene, T_world_view: FloatArray, grid: RayGrid, hits: Hits, 
         uv[chosen] = point[chosen] @ _SOLID_UV.T.astype(np.float32)
         footprint[chosen] = (distance[chosen] * np.float32(pixel_size))[:, None]
         first += len(solids.material)
-    return Surface(pixel, distance, ray, point, normal, scene.shape_material[shape], uv, radius, footprint)
+    return Surface(distance, ray, point, normal, scene.shape_material[shape], uv, radius, footprint)
 
 
 def _on_quads(
@@ -74,15 +80,18 @@ def _on_quads(
 ) -> tuple[Float32Array, Float32Array, Float32Array]:
     """Normal, uv and footprint; a pixel step e moves the hit by distance * (e - ray (n.e) / (n.ray))."""
     normals, maps, offsets = _quad_frames(scene)
-    normal, gradient = normals[number], maps[number]
-    uv = np.einsum("nij,nj->ni", gradient, point) + offsets[number]
-    slope = np.einsum("nij,nj->ni", gradient, ray)
+    normal = np.take(normals, number, axis=0)
     facing = np.minimum(np.einsum("ni,ni->n", normal, ray), np.float32(-1e-3))
-    footprint = np.zeros_like(uv)
-    for step in (rotation[:, 0], rotation[:, 1]):
-        tilt = (normals @ step)[number] / facing
-        footprint += np.abs((maps @ step)[number] - slope * tilt[:, None])
-    return normal, uv, footprint * pixel[:, None]
+    steps = rotation[:, :2]
+    tilts = [np.take(tilt, number) / facing for tilt in (normals @ steps).T]
+    uv, footprint = np.empty((len(number), 2), np.float32), np.empty((len(number), 2), np.float32)
+    for axis in (0, 1):
+        gradient = np.take(maps[:, axis], number, axis=0)
+        uv[:, axis] = np.einsum("nj,nj->n", gradient, point) + np.take(offsets[:, axis], number)
+        slope = np.einsum("nj,nj->n", gradient, ray)
+        moved = (np.take(shift, number) for shift in (maps[:, axis] @ steps).T)
+        footprint[:, axis] = sum(np.abs(shift - slope * tilt) for shift, tilt in zip(moved, tilts, strict=True)) * pixel
+    return normal, uv, footprint
 
 
 @lru_cache(maxsize=4)

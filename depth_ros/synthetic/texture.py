@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,40 +15,56 @@ from depth_ros.synthetic.surface import Surface
 
 Float32Array = NDArray[np.float32]
 _TILE = 256
+_ROW = 4096
 FINE, COARSE = 0.03, 0.45
+
+
+class _Patch(NamedTuple):
+    """Points of one texture: uv and footprint [N,2] in periods (x, width) and as they are, and what varies by point."""
+
+    x: Float32Array
+    width: Float32Array
+    uv: Float32Array
+    footprint: Float32Array
+    period: Float32Array
+    radius: Float32Array
+    grain: Float32Array
 
 
 def albedo(materials: Materials, surface: Surface) -> tuple[Float32Array, Float32Array]:
     """Return reflectance [N,3] and gloss [N] (share of mirror reflection at normal incidence) of a surface's points."""
     kind = materials.texture[surface.material]
-    accent, shine = np.zeros(len(kind), np.float32), np.ones(len(kind), np.float32)
-    grain = _grain(surface, kind)
+    gloss = materials.gloss[surface.material]
+    glazed = np.flatnonzero(kind == Texture.FACADE)
+    polish = gloss.copy()
+    polish[glazed] = 0
+    grain = _grain(surface, kind, polish)
+    accent = np.zeros(len(kind), np.float32)
     for texture, layout in _LAYOUTS.items():
         chosen = np.flatnonzero(kind == texture)
         if len(chosen):
-            period = materials.period[surface.material[chosen]]
-            accent[chosen], shine[chosen] = layout(
-                surface.uv[chosen], surface.footprint[chosen], period, surface.radius[chosen], grain[chosen]
-            )
-    colour, other = materials.colour[surface.material], materials.accent[surface.material]
-    colour = colour + accent[:, None] * (other - colour)
-    glazed = (kind == Texture.FACADE) & (shine > 0)
-    colour[glazed] *= 1 - shine[glazed, None] * (1 - _GLASS / np.maximum(colour[glazed], _GLASS))
-    colour *= np.maximum(1 + grain, 0.15)[:, None]
-    return colour, materials.gloss[surface.material] * shine
+            accent[chosen] = layout(_patch(materials, surface, grain, chosen))
+    colour = np.take(materials.colour, surface.material, axis=0)
+    colour += accent[:, None] * (np.take(materials.accent, surface.material, axis=0) - colour)
+    glass = _panes(_patch(materials, surface, grain, glazed))
+    colour[glazed] += glass[:, None] * (_GLASS - colour[glazed])
+    colour *= np.maximum(1 + grain, np.float32(0.15))[:, None]
+    gloss[glazed] *= glass
+    return colour, gloss
 
 
 def noise(u: Float32Array, v: Float32Array, cell: float, footprint: Float32Array) -> Float32Array:
-    """Smooth noise of unit variance with features of about `cell` (in units of u, v) that fades as pixels outgrow it."""
+    """Smooth noise [N] of unit variance, with features of about `cell` in units of u, v, faded where pixels are larger."""
     count = len(u)
-    width = 4096
-    rows = -(-count // width)
-    maps = np.zeros((2, rows * width), np.float32)
-    np.mod(u / np.float32(cell), _TILE, out=maps[0, :count])
-    np.mod(v / np.float32(cell), _TILE, out=maps[1, :count])
-    maps = maps.reshape(2, rows, width)
-    values = cv2.remap(_noise_tile(), maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-    return values.ravel()[:count] / (1 + np.square(footprint / np.float32(2 * cell)))
+    rows = max(1, -(-count // _ROW))
+    maps = np.zeros((2, rows * _ROW), np.float32)
+    for axis, coordinate in enumerate((u, v)):
+        turns = coordinate / np.float32(cell * _TILE)
+        maps[axis, :count] = (turns - np.floor(turns)) * _TILE
+    across, down = maps.reshape(2, rows, _ROW)
+    values = cv2.remap(_noise_tile(), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    fade = 1 + np.square(footprint / np.float32(2 * cell))
+    return np.asarray(values.ravel()[:count] / fade, dtype=np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -58,15 +75,25 @@ def _noise_tile() -> Float32Array:
     return np.pad(tile, ((0, 1), (0, 1)), mode="wrap").astype(np.float32)
 
 
-def _grain(surface: Surface, kind: NDArray[np.int32]) -> Float32Array:
-    """Relative unevenness [N] of the colour: two octaves of noise, strong in foliage."""
+def _grain(surface: Surface, kind: NDArray[np.int32], gloss: Float32Array) -> Float32Array:
+    """Relative unevenness [N] of the colour: two octaves of noise; polished surfaces have little, leaves much."""
     u, v = surface.uv[:, 0], surface.uv[:, 1]
     footprint = surface.footprint.max(axis=1)
-    leafy = kind == Texture.FOLIAGE
-    fine = noise(u, v, FINE, footprint) * np.where(leafy, np.float32(0.22), np.float32(0.06))
-    coarse = noise(v, u, COARSE, footprint) * np.where(leafy, np.float32(0.10), np.float32(0.05))
-    middle = noise(v, u, 0.12, footprint) * np.where(leafy, np.float32(0.20), np.float32(0.02))
-    return fine + middle + coarse
+    grain = 0.06 * noise(u, v, FINE, footprint) + 0.05 * noise(v, u, COARSE, footprint)
+    grain *= np.where(gloss > 0, np.float32(0.15), np.float32(1))
+    leafy = np.flatnonzero(kind == Texture.FOLIAGE)
+    grain[leafy] = _leaves(surface.point[leafy], footprint[leafy])
+    return grain
+
+
+def _leaves(point: Float32Array, footprint: Float32Array) -> Float32Array:
+    """Noise in space [N]: on a round crown, one over a plane alone would show as streaks."""
+    x, y, z = point.T
+    total = np.zeros(len(point), np.float32)
+    for cell, strength in ((0.05, 0.16), (0.14, 0.16), (0.5, 0.10)):
+        for a, b in ((x, y), (y, z), (z, x)):
+            total += np.float32(strength) * noise(a, b, cell, footprint)
+    return total
 
 
 def _pulse(x: Float32Array, width: Float32Array, low: float, high: float) -> Float32Array:
@@ -75,9 +102,11 @@ def _pulse(x: Float32Array, width: Float32Array, low: float, high: float) -> Flo
 
     def integral(at: Float32Array) -> Float32Array:
         whole = np.floor(at)
-        return whole * np.float32(high - low) + np.clip(at - whole - np.float32(low), 0, np.float32(high - low))
+        inside = np.clip(at - whole - np.float32(low), 0, np.float32(high - low))
+        return np.asarray(whole * np.float32(high - low) + inside, dtype=np.float32)
 
-    return (integral(x + width / 2) - integral(x - width / 2)) / width
+    half = width / np.float32(2)
+    return (integral(x + half) - integral(x - half)) / width
 
 
 def _band(x: Float32Array, width: Float32Array, low: float, high: float) -> Float32Array:
@@ -87,81 +116,67 @@ def _band(x: Float32Array, width: Float32Array, low: float, high: float) -> Floa
     return np.clip(covered / width, 0, 1)
 
 
-Layout = Callable[
-    [Float32Array, Float32Array, Float32Array, Float32Array, Float32Array], tuple[Float32Array, Float32Array]
-]
+def _patch(materials: Materials, surface: Surface, grain: Float32Array, chosen: NDArray[np.intp]) -> _Patch:
+    period = materials.period[surface.material[chosen]]
+    uv, footprint = surface.uv[chosen], surface.footprint[chosen]
+    return _Patch(uv / period, footprint / period, uv, footprint, period, surface.radius[chosen], grain[chosen])
 
 
-def _asphalt(
-    uv: Float32Array, size: Float32Array, period: Float32Array, radius: Float32Array, grain: Float32Array
-) -> tuple[Float32Array, Float32Array]:
+def _asphalt(patch: _Patch) -> Float32Array:
     """Lane marks: u along the street, v to its left; a zebra crossing every period[1] metres."""
-    u, v, du, dv = uv[:, 0], uv[:, 1], size[:, 0], size[:, 1]
-    crossing = _pulse(u / period[:, 1], du / period[:, 1], 0.56, 0.61)
+    u, v, du, dv = patch.uv[:, 0], patch.uv[:, 1], patch.footprint[:, 0], patch.footprint[:, 1]
+    block = patch.period[:, 1]
+    crossing = _pulse(u / block, du / block, 0.56, 0.61)
     stripes = crossing * _pulse(v, dv, 0.25, 0.75) * _band(np.abs(v), dv, 0.0, 3.0)
-    centre = _pulse(u / period[:, 0], du / period[:, 0], 0.0, 0.5) * _band(v, dv, -0.07, 0.07)
+    centre = _pulse(patch.x[:, 0], patch.width[:, 0], 0.0, 0.5) * _band(v, dv, -0.07, 0.07)
     sides = _band(np.abs(v), dv, 2.95, 3.07)
-    worn = np.clip(0.85 + 2 * grain, 0.3, 1)
-    return (np.maximum(stripes, (1 - crossing) * (centre + sides)) * worn).astype(np.float32), np.zeros_like(u)
+    worn = np.clip(0.85 + 2 * patch.grain, 0.3, 1)
+    return np.maximum(stripes, (1 - crossing) * (centre + sides)) * worn
 
 
-def _paving(
-    uv: Float32Array, size: Float32Array, period: Float32Array, radius: Float32Array, grain: Float32Array
-) -> tuple[Float32Array, Float32Array]:
-    x, width = uv / period, size / period
-    slab = _pulse(x[:, 0], width[:, 0], 0.05, 1.0) * _pulse(x[:, 1], width[:, 1], 0.05, 1.0)
-    return 1 - slab, np.zeros(len(x), np.float32)
+def _paving(patch: _Patch) -> Float32Array:
+    (x, y), (width, height) = patch.x.T, patch.width.T
+    return 1 - _pulse(x, width, 0.05, 1.0) * _pulse(y, height, 0.05, 1.0)
 
 
-def _brick(
-    uv: Float32Array, size: Float32Array, period: Float32Array, radius: Float32Array, grain: Float32Array
-) -> tuple[Float32Array, Float32Array]:
-    x, width = uv / period, size / period
-    shifted = x[:, 0] + 0.5 * np.mod(np.floor(x[:, 1]), 2)
-    stone = _pulse(shifted, width[:, 0], 0.05, 1.0) * _pulse(x[:, 1], width[:, 1], 0.09, 1.0)
-    return 1 - stone, np.zeros(len(x), np.float32)
+def _brick(patch: _Patch) -> Float32Array:
+    (x, y), (width, height) = patch.x.T, patch.width.T
+    shifted = x + 0.5 * np.mod(np.floor(y), 2)
+    return 1 - _pulse(shifted, width, 0.05, 1.0) * _pulse(y, height, 0.09, 1.0)
 
 
-def _facade(
-    uv: Float32Array, size: Float32Array, period: Float32Array, radius: Float32Array, grain: Float32Array
-) -> tuple[Float32Array, Float32Array]:
-    """One window per bay and floor: a pale frame (accent) around two panes (shine)."""
-    x, width = uv / period, size / period
-    frame = _pulse(x[:, 0], width[:, 0], 0.25, 0.75) * _pulse(x[:, 1], width[:, 1], 0.27, 0.84)
-    panes = _pulse(2 * x[:, 0], 2 * width[:, 0], 0.56, 0.965) + _pulse(2 * x[:, 0], 2 * width[:, 0], 0.035, 0.44)
-    inside = _pulse(x[:, 0], width[:, 0], 0.28, 0.72) * _pulse(x[:, 1], width[:, 1], 0.30, 0.81)
-    return frame, inside * panes
+def _facade(patch: _Patch) -> Float32Array:
+    """Window frames, one per bay and floor."""
+    (x, y), (width, height) = patch.x.T, patch.width.T
+    return _pulse(x, width, 0.25, 0.75) * _pulse(y, height, 0.27, 0.84)
 
 
-def _foliage(
-    uv: Float32Array, size: Float32Array, period: Float32Array, radius: Float32Array, grain: Float32Array
-) -> tuple[Float32Array, Float32Array]:
-    return np.clip(0.5 + 1.2 * grain, 0, 1), np.zeros(len(uv), np.float32)
+def _panes(patch: _Patch) -> Float32Array:
+    """Share of glass [N]: two panes inside each frame of a facade."""
+    (x, y), (width, height) = patch.x.T, patch.width.T
+    return (_pulse(x, width, 0.28, 0.485) + _pulse(x, width, 0.515, 0.72)) * _pulse(y, height, 0.30, 0.81)
 
 
-def _stripes(
-    uv: Float32Array, size: Float32Array, period: Float32Array, radius: Float32Array, grain: Float32Array
-) -> tuple[Float32Array, Float32Array]:
-    return _pulse(uv[:, 0] / period[:, 0], size[:, 0] / period[:, 0], 0.5, 1.0), np.zeros(len(uv), np.float32)
+def _foliage(patch: _Patch) -> Float32Array:
+    return np.clip(0.5 + 1.2 * patch.grain, 0, 1)
 
 
-def _disc(
-    uv: Float32Array, size: Float32Array, period: Float32Array, radius: Float32Array, grain: Float32Array
-) -> tuple[Float32Array, Float32Array]:
-    return (radius > period[:, 0]).astype(np.float32), np.zeros(len(uv), np.float32)
+def _stripes(patch: _Patch) -> Float32Array:
+    return _pulse(patch.x[:, 0], patch.width[:, 0], 0.5, 1.0)
 
 
-def _framed(
-    uv: Float32Array, size: Float32Array, period: Float32Array, radius: Float32Array, grain: Float32Array
-) -> tuple[Float32Array, Float32Array]:
-    x, width = uv / period, size / period
-    inner = _pulse(x[:, 0], width[:, 0], 0.07, 0.93) * _pulse(x[:, 1], width[:, 1], 0.07, 0.93)
-    bar = _pulse(x[:, 0], width[:, 0], 0.4, 0.6) * _pulse(x[:, 1], width[:, 1], 0.2, 0.8)
-    return 1 - inner + bar, np.zeros(len(x), np.float32)
+def _disc(patch: _Patch) -> Float32Array:
+    return (patch.radius > patch.period[:, 0]).astype(np.float32)
+
+
+def _framed(patch: _Patch) -> Float32Array:
+    (x, y), (width, height) = patch.x.T, patch.width.T
+    inner = _pulse(x, width, 0.07, 0.93) * _pulse(y, height, 0.07, 0.93)
+    return 1 - inner + _pulse(x, width, 0.4, 0.6) * _pulse(y, height, 0.2, 0.8)
 
 
 _GLASS = np.float32(0.035)
-_LAYOUTS: dict[Texture, Layout] = {
+_LAYOUTS: dict[Texture, Callable[[_Patch], Float32Array]] = {
     Texture.ASPHALT: _asphalt,
     Texture.PAVING: _paving,
     Texture.BRICK: _brick,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from depth_ros.geometry import rigid
@@ -31,8 +33,8 @@ def drive(street: Street, seconds: float) -> FloatArray:
 
 def travelled(seconds: float) -> float:
     """Return the arc length in metres that the vehicle has covered after `seconds`."""
-    return SPEED * seconds - 1.2 * np.sin(0.7 * seconds)
+    return SPEED * seconds - 1.2 * math.sin(0.7 * seconds)
 
 
 def _lane(s: float) -> float:
-    return LANE + 0.15 * np.sin(2 * np.pi * s / 37)
+    return LANE + 0.15 * math.sin(2 * math.pi * s / 37)

@@ -155,6 +155,12 @@ def test_a_float64_that_float32_cannot_hold_is_dropped() -> None:
     np.testing.assert_array_equal(cloud.xyz, np.array([[0.1, 0.2, 0.3]], np.float32))
 
 
+@pytest.mark.filterwarnings("error")
+def test_values_that_float32_cannot_hold_make_no_warning() -> None:
+    intensity = decode_cloud(with_field("intensity", FLOAT64, [1e300, math.nan, 2.0])).intensity
+    np.testing.assert_array_equal(intensity, [math.inf, math.nan, 2.0])
+
+
 @pytest.mark.parametrize("rows", [[], [[]], [[], []]])
 def test_empty_cloud(rows: list[list[dict[str, float]]]) -> None:
     cloud = decode_cloud(cloud_message([], rows, 12))
@@ -260,6 +266,7 @@ GOOD = line(XYZ, [{"x": 1.0, "y": 2.0, "z": 3.0}] * 4)
         ({"data": GOOD.data[:-1]}, "4x1 points holds 47 bytes, row_step is 48, point_step 12: .*truncated"),
         ({"data": GOOD.data + b"\0"}, "holds 49 bytes"),
         ({"data": b""}, "holds 0 bytes"),
+        ({"height": -1, "row_step": -48}, "4x-1 points holds 48 bytes"),
         ({"width": 5}, "5x1 points holds 48 bytes"),
         ({"width": 0, "row_step": 0}, "0x1 points holds 48 bytes, row_step is 0"),
         ({"width": 4_000_000_000, "row_step": 48_000_000_000}, "holds 48 bytes"),

@@ -272,6 +272,7 @@ def grey_message(**changes: Any) -> Any:
         ({"width": 0, "data": b""}, "mono8 image of 0x6 is empty"),
         ({"encoding": "h264"}, "'h264' is unknown: publish rgb8"),
         ({"encoding": ""}, "'' is unknown"),
+        ({"encoding": None}, "'None' is unknown"),
         ({"encoding": "rgb8\n"}, r"'rgb8\\n' is unknown"),
         ({"encoding": "8UC0"}, "'8UC0' is unknown"),
         ({"encoding": "16FC1"}, "'16FC1' is unknown"),
@@ -295,5 +296,5 @@ def test_bad_image_is_one_line(changes: dict[str, Any], text: str) -> None:
 def test_another_message_is_refused() -> None:
     with pytest.raises(MessageError, match="no Image"):
         decode_image(types.SimpleNamespace(x=1))
-    with pytest.raises(MessageError, match="without step, data is no Image"):
+    with pytest.raises(MessageError, match="without step, is_bigendian, data is no Image"):
         decode_array(types.SimpleNamespace(encoding="mono8", height=1, width=1))

@@ -75,10 +75,16 @@ class Probe:
             assert time.monotonic() < deadline, f"never came; got {self.stamps()}, diagnostics {self.diagnostics}"
             self.executor.spin_once(timeout_sec=0.05)
 
+    def spin_for(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.executor.spin_once(timeout_sec=0.05)
+
     def wait_for_node(self) -> None:
         self.spin_until(lambda: all(output.get_subscription_count() for output in self.inputs.values()))
         self.spin_until(lambda: all(self.node.count_publishers(topic) for topic in KINDS))
         self.spin_until(lambda: self.diagnostics)
+        self.spin_for(0.5)  # the node's side may see a match a little later than ours
 
     def stamps(self) -> dict[str, list[int]]:
         return {topic: [stamp_ns(m.header.stamp) for m in messages] for topic, messages in self.got.items()}
@@ -92,6 +98,7 @@ class Probe:
 
     def send_image(self, stamp: int, image: Image | None = None) -> None:
         self.inputs["image"].publish(image_message(stamp) if image is None else image)
+        self.spin_for(0.03)  # a burst longer than the node's keep-last would overwrite itself
 
     def send_scan(self, stamp: int, xyz: NDArray[np.float32] | None = None, frame: str = "lidar") -> None:
         points = scan_points() if xyz is None else xyz
@@ -114,16 +121,10 @@ def scan_points() -> NDArray[np.float32]:
 
 
 @pytest.fixture
-def probe(ros: None) -> Iterator[Probe]:
+def probe(ros: None) -> Iterator[Probe]:  # noqa: ARG001 (a fixture used for what it does)
     probe = Probe()
     yield probe
     probe.close()
-
-
-LIDAR_AHEAD = [
-    *("-p", "extrinsics.lidar.parent:=camera", "-p", "extrinsics.lidar.child:=lidar"),
-    *("-p", "extrinsics.lidar.quat:=[0.5, -0.5, 0.5, 0.5]"),
-]
 
 
 class Process:
@@ -152,7 +153,7 @@ class Process:
 
 
 @pytest.fixture
-def start(domain: int) -> Iterator[Callable[..., Process]]:
+def start(domain: int) -> Iterator[Callable[..., Process]]:  # noqa: ARG001
     """Start `python -m module arguments...`; what still runs at the end of the test is killed."""
     started: list[Process] = []
 

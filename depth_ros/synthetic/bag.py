@@ -1,0 +1,204 @@
+"""A drive through a procedural street as a bag: camera, LiDAR, transforms and the exact depth."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from depth_ros.bags.writer import BagWriter, bag_factory
+from depth_ros.errors import SyntheticError
+from depth_ros.frame import PointCloud
+from depth_ros.geometry import rigid
+from depth_ros.geometry.camera import Camera
+from depth_ros.messages.encode import encode_camera, encode_cloud, encode_depth, encode_header, encode_image
+from depth_ros.synthetic.lidar import SECTORS, find_pattern, scan
+from depth_ros.synthetic.render import render
+from depth_ros.synthetic.scene import Scene, make_scene
+from depth_ros.synthetic.shapes import FloatArray
+from depth_ros.synthetic.trajectory import T_BASE_CAMERA, T_BASE_LIDAR, drive, travelled
+
+IMAGE_TOPIC, INFO_TOPIC, POINTS_TOPIC = "/camera/image_raw", "/camera/camera_info", "/lidar/points"
+TRUTH_TOPIC, TF_TOPIC = "/camera/depth_truth", "/tf_static"
+BASE_FRAME, CAMERA_FRAME, LIDAR_FRAME = "base_link", "camera_optical_frame", "lidar"
+
+START_NS = 1_700_000_000_000_000_000
+FRAME_NS = 100_000_000
+IMAGE_LATENCY_NS = 25_000_000
+# The turn starts this long before the image: its front is seen 5 ms after it, and the whole scan arrives 20 ms before the
+# image's wait for it (50 ms from its own arrival) ends.
+SCAN_LEAD_NS = 45_000_000
+MAX_SECONDS = 600.0
+_THREADS = "OPENBLAS_NUM_THREADS"
+
+Watch = Callable[[Iterable[Any], int], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class DriveConfig:
+    """What is driven and recorded: length in seconds, the street's seed, image size in pixels, the LiDAR's pattern."""
+
+    seconds: float = 10.0
+    seed: int = 0
+    width: int = 640
+    height: int = 360
+    lidar: str = "spin32"
+
+    def __post_init__(self) -> None:
+        find_pattern(self.lidar)
+        if not 0 < self.seconds <= MAX_SECONDS:
+            raise SyntheticError(f"drive of {self.seconds} s: give more than 0 and at most {MAX_SECONDS:g} s")
+        if not (32 <= self.width <= 4096 and 32 <= self.height <= 4096):
+            raise SyntheticError(f"image of {self.width}x{self.height} pixels: give 32 to 4096 each way")
+        if self.seed < 0:
+            raise SyntheticError(f"seed is {self.seed}: give 0 or more")
+
+    @property
+    def frames(self) -> int:
+        """Number of images, ten per second."""
+        return max(1, round(self.seconds * 1e9 / FRAME_NS))
+
+    @property
+    def camera(self) -> Camera:
+        """The camera: no distortion, 78 degrees wide."""
+        focal = 0.62 * self.width
+        return Camera.from_focal(self.width, self.height, focal, focal, (self.width - 1) / 2, (self.height - 1) / 2)
+
+
+class Capture(NamedTuple):
+    """One image with its truth (float32 [H,W], metres along z, NaN = sky) and the scan whose front it shares."""
+
+    stamp_ns: int
+    rgb: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    scan_stamp_ns: int
+    cloud: PointCloud
+
+
+class SyntheticDrive(NamedTuple):
+    """What was written: frames, their size in pixels, LiDAR points in all, metres driven."""
+
+    frames: int
+    width: int
+    height: int
+    points: int
+    metres: float
+
+
+def write_synthetic_bag(
+    path: str | Path,
+    seconds: float = 10.0,
+    seed: int = 0,
+    *,
+    width: int = 640,
+    height: int = 360,
+    lidar: str = "spin32",
+    storage: str = "mcap",
+    overwrite: bool = False,
+    workers: int | None = None,
+    watch: Watch | None = None,
+) -> SyntheticDrive:
+    """Drive through the street of `seed` and record what the sensors see, 10 images and 10 scans per second.
+
+    Topics: /camera/image_raw (rgb8), /camera/camera_info (D = 0), /lidar/points (x y z intensity t ring; not
+    deskewed, as drivers give it), /tf_static (base_link to camera_optical_frame and lidar) and /camera/depth_truth
+    (32FC1 metres, NaN = sky), the exact depth of the same image. Messages are recorded when they would arrive: an image
+    25 ms after its stamp, a scan at its end. The same arguments give the same messages, whatever `workers` (processes;
+    None = one per core). watch: wraps the captures, whose number it gets too, for a progress bar.
+
+    Raises SyntheticError on settings out of range, BagError when the bag cannot be written.
+    """
+    config = DriveConfig(seconds, seed, width, height, lidar)
+    captures: Iterable[Capture] = capture_drive(config, workers)
+    points = 0
+    with BagWriter(path, storage, overwrite) as bag:
+        _write_transforms(bag, START_NS - SCAN_LEAD_NS)
+        for capture in captures if watch is None else watch(captures, config.frames):
+            _write_capture(bag, capture, config.camera)
+            points += len(capture.cloud)
+    return SyntheticDrive(config.frames, width, height, points, travelled((config.frames - 1) * FRAME_NS / 1e9))
+
+
+def capture_drive(config: DriveConfig, workers: int | None = None) -> Iterator[Capture]:
+    """Yield what the sensors see, frame by frame, simulated by `workers` processes (None = one per core)."""
+    jobs = [(config, frame) for frame in range(config.frames)]
+    count = min(workers or len(os.sched_getaffinity(0)), len(jobs))
+    if count == 1:
+        yield from map(_capture, jobs)
+        return
+    with _one_thread_each(), get_context("spawn").Pool(count, cv2.setNumThreads, (1,)) as pool:
+        yield from pool.imap(_capture, jobs, chunksize=2)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Keep the workers' linear algebra to one thread each: it reads the environment when a worker starts."""
+    before = os.environ.get(_THREADS)
+    os.environ[_THREADS] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_THREADS]
+        else:
+            os.environ[_THREADS] = before
+
+
+def _capture(job: tuple[DriveConfig, int]) -> Capture:
+    config, frame = job
+    scene, pattern = _scene(config.seed, config.seconds), find_pattern(config.lidar)
+    after_ns = frame * FRAME_NS
+    rgb, depth = render(scene, config.camera, rigid.compose(drive(scene.street, after_ns / 1e9), T_BASE_CAMERA))
+    turn_ns = after_ns - SCAN_LEAD_NS + (np.arange(SECTORS) + 0.5) / SECTORS * pattern.period_ns
+    poses = np.stack([rigid.compose(drive(scene.street, at / 1e9), T_BASE_LIDAR) for at in turn_ns])
+    cloud = scan(scene, poses, pattern, np.random.default_rng((config.seed, frame)))
+    return Capture(START_NS + after_ns, rgb, depth, START_NS + after_ns - SCAN_LEAD_NS, cloud)
+
+
+@lru_cache(maxsize=1)
+def _scene(seed: int, seconds: float) -> Scene:
+    return make_scene(seed, travelled(seconds))
+
+
+def _write_capture(bag: BagWriter, capture: Capture, camera: Camera) -> None:
+    """Write one frame's messages in the order of their arrival."""
+    stamp, arrival = capture.stamp_ns, capture.stamp_ns + IMAGE_LATENCY_NS
+    info = encode_camera(bag_factory, stamp, CAMERA_FRAME, camera)
+    bag.write(INFO_TOPIC, "sensor_msgs/msg/CameraInfo", info, arrival)
+    image = encode_image(bag_factory, stamp, CAMERA_FRAME, capture.rgb, "rgb8")
+    bag.write(IMAGE_TOPIC, "sensor_msgs/msg/Image", image, arrival)
+    truth = encode_depth(bag_factory, stamp, CAMERA_FRAME, capture.depth)
+    bag.write(TRUTH_TOPIC, "sensor_msgs/msg/Image", truth, arrival)
+    cloud = encode_cloud(bag_factory, capture.scan_stamp_ns, LIDAR_FRAME, capture.cloud)
+    bag.write(POINTS_TOPIC, "sensor_msgs/msg/PointCloud2", cloud, capture.scan_stamp_ns + FRAME_NS)
+
+
+def _write_transforms(bag: BagWriter, stamp_ns: int) -> None:
+    transforms = [
+        _transform(stamp_ns, child, T) for child, T in ((CAMERA_FRAME, T_BASE_CAMERA), (LIDAR_FRAME, T_BASE_LIDAR))
+    ]
+    message = bag_factory("tf2_msgs/msg/TFMessage", transforms=transforms)
+    bag.write(TF_TOPIC, "tf2_msgs/msg/TFMessage", message, stamp_ns)
+
+
+def _transform(stamp_ns: int, child: str, T: FloatArray) -> Any:
+    xyz, quat = rigid.to_xyz_quat(T)
+    return bag_factory(
+        "geometry_msgs/msg/TransformStamped",
+        header=encode_header(bag_factory, stamp_ns, BASE_FRAME),
+        child_frame_id=child,
+        transform=bag_factory(
+            "geometry_msgs/msg/Transform",
+            translation=bag_factory("geometry_msgs/msg/Vector3", **dict(zip("xyz", xyz.tolist(), strict=True))),
+            rotation=bag_factory("geometry_msgs/msg/Quaternion", **dict(zip("xyzw", quat.tolist(), strict=True))),
+        ),
+    )

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from depth_ros.cli.main import build_parser, main
+
+
+def test_points_of_an_rgbd_folder_on_the_command_line(
+    rgbd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report, numbers = tmp_path / "report", tmp_path / "numbers.json"
+    argv = [
+        "evaluate",
+        str(rgbd),
+        "--input",
+        "points:200",
+        "--report",
+        str(report),
+        "--json",
+        str(numbers),
+        "--pictures",
+        "1",
+    ]
+    assert main(argv) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0].split()[:3] == ["method", "MAE", "[mm]"]
+    assert [line.split()[0] for line in lines[1:]] == ["classical", "nearest"]
+    assert err.strip() == f"report: {report / 'report.html'}"
+    assert json.loads(numbers.read_text())["facts"]["given"] == "200 random known pixels"
+    assert (report / "metrics.json").is_file()
+    assert len(list((report / "pictures").iterdir())) == 2
+
+
+def test_json_on_standard_output_is_all_there_is(rgbd: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(rgbd), "--input", "points:200", "--model", "nearest", "--json", "-"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert {mean["method"] for mean in content["means"]} == {"nearest"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["{tmp}/none"], "does not exist"),
+        (["{tmp}/empty"], "holds no frames"),
+        (["{rgbd}"], "there is no LiDAR scan"),
+        (["{rgbd}", "--input", "points:99999999"], "random points"),
+        (["{rgbd}", "--input", "dots"], "give rings"),
+        (["{rgbd}", "--phase", "4", "--holdout", "4"], "phase 4"),
+        (["{rgbd}", "--holdout", "-2"], "holdout"),
+        (["{rgbd}", "--input", "file:none.png"], "none.png"),
+        (["{rgbd}", "--model", "magic"], "unknown model"),
+        (["{rgbd}", "--truth", "x"], "--truth goes with --depth-topic"),
+        (["{rgbd}", "{rgbd}", "--depth-topic", "/d"], "scores one bag"),
+        (["{rgbd}", "--input", "points:9", "--report", "{tmp}/file/r"], "cannot be written"),
+        (["{rgbd}", "--input", "points:9", "--json", "{tmp}/file/j"], "cannot be written"),
+    ],
+)
+def test_known_errors_are_one_line(
+    arguments: list[str], text: str, rgbd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    assert main(["evaluate", *(entry.format(tmp=tmp_path, rgbd=rgbd) for entry in arguments)]) == 1
+    err = capsys.readouterr().err
+    assert text in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["x", "--phase", "some"], ["x", "--workers", "two"]])
+def test_wrong_usage_exits_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", *arguments])
+
+
+def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        build_parser().parse_args(["evaluate", "--help"])
+    assert "depth_ros evaluate MY_BAG" in capsys.readouterr().out
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("source", "arguments"),
+    [
+        ("kitti/object_training/000008", ["--phase", "all"]),
+        ("kitti/depth_gt", ["--input", "points:500"]),
+        ("nuscenes/sample0/CAM_FRONT", []),
+        ("pjlab/ours_2", ["--holdout", "2"]),
+        ("rgbd/nyu_hallway", ["--input", "points:500"]),
+        ("rgbd/ibims_plants", ["--input", "file:sparse_1000.png"]),
+    ],
+)
+def test_real_frames_of_every_kind(
+    real_data: Path, source: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(real_data / source), "--json", "-", *arguments]) == 0
+    means = json.loads(capsys.readouterr().out)["means"]
+    delta1 = {m["method"]: m["values"]["delta1"] for m in means if (m["region"], m["range"]) == ("inside", "all")}
+    assert delta1["classical"] > 0.7

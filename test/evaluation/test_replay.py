@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from depth_ros.bags.source import Sample, open_source
+from depth_ros.errors import ConfigError, EvaluationError
+from depth_ros.evaluation.cases import EvaluationConfig
+from depth_ros.evaluation.replay import replay, spread
+from depth_ros.evaluation.result import ALL_RANGES, INSIDE, Result
+
+
+@dataclass
+class Listed:
+    """A FrameSource in memory."""
+
+    name: str
+    items: list[Sample]
+
+    def samples(self) -> Iterator[Sample]:
+        return iter(self.items)
+
+
+def named(sample: Sample, count: int) -> list[Sample]:
+    return [sample._replace(name=str(number)) for number in range(count)]
+
+
+def whole(result: Result) -> dict[tuple[str, str, str], dict[str, float]]:
+    return {
+        (score.source, score.frame, score.method): {k: v for k, v in score.values.items() if k != "time_ms"}
+        for score in result.scores
+        if (score.region, score.range) == (INSIDE, ALL_RANGES)
+    }
+
+
+def test_every_sample_of_every_source_is_scored_by_every_method(sample: Sample) -> None:
+    sources = [Listed("a", named(sample, 2)), Listed("b", named(sample, 1))]
+    result = replay(sources, ["auto", "classical", "nearest"], EvaluationConfig())
+    frames = [("a", "0"), ("a", "1"), ("b", "0")]
+    assert list(whole(result)) == [(*frame, method) for frame in frames for method in ("classical", "nearest")]
+    assert result.facts["frames"] == 3
+    assert result.facts["given"] == "ring 0 of every 4"
+    assert result.config["evaluation"]["holdout"] == 0
+
+
+def test_completion_beats_nearest_fill_on_flat_ground(sample: Sample) -> None:
+    result = replay([Listed("a", [sample])], ["classical", "nearest"], EvaluationConfig())
+    mae = {method: values["mae_mm"] for (_, _, method), values in whole(result).items()}
+    assert mae["classical"] < 0.5 * mae["nearest"]
+    assert all(value["answered"] > 0.9 for value in whole(result).values())
+
+
+def test_nearest_states_no_sigma(sample: Sample) -> None:
+    (values,) = whole(replay([Listed("a", [sample])], ["nearest"], EvaluationConfig())).values()
+    assert math.isnan(values["within_1_sigma"])
+
+
+def test_workers_find_the_same(tmp_path: Path, sample: Sample) -> None:
+    source = Listed("a", named(sample, 5))
+    alone, together = (
+        replay([source], ["classical"], EvaluationConfig(), workers=workers, folder=tmp_path, pictures=1)
+        for workers in (1, 2)
+    )
+    assert whole(alone) == whole(together)
+    assert alone.pictures == together.pictures
+
+
+def test_equal_names_of_sources_are_told_apart(sample: Sample) -> None:
+    result = replay([Listed("a", [sample]), Listed("a", [sample])], ["nearest"], EvaluationConfig())
+    assert {score.source for score in result.scores} == {"a (1)", "a (2)"}
+
+
+def test_pictures_are_spread_over_a_source_and_drawn_per_method(tmp_path: Path, sample: Sample) -> None:
+    source = Listed("a/b", named(sample, 5))
+    result = replay([source], ["classical", "nearest"], EvaluationConfig(), folder=tmp_path, pictures=2)
+    assert [picture.title for picture in result.pictures] == [
+        "a/b / 0: classical",
+        "a/b / 0: nearest",
+        "a/b / 4: classical",
+        "a/b / 4: nearest",
+    ]
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == [
+        "a_b_0000_classical.jpg",
+        "a_b_0000_nearest.jpg",
+        "a_b_0004_classical.jpg",
+        "a_b_0004_nearest.jpg",
+    ]
+    assert "MAE" in result.pictures[0].caption
+
+
+def test_spread_goes_from_first_to_last() -> None:
+    assert spread(25, 3) == [0, 12, 24]
+    assert spread(2, 6) == [0, 1]
+    assert spread(5, 1) == [0]
+    assert spread(5, 0) == spread(0, 5) == []
+
+
+def test_progress_sees_every_sample(sample: Sample) -> None:
+    seen = []
+
+    def watch(outcomes: Iterable[Any]) -> Iterator[Any]:
+        for outcome in outcomes:
+            seen.append(outcome)
+            yield outcome
+
+    replay([Listed("a", named(sample, 3))], ["nearest"], EvaluationConfig(), watch=watch)
+    assert len(seen) == 3
+
+
+def test_a_fault_names_the_sample(sample: Sample) -> None:
+    broken = sample._replace(name="7", frame=replace(sample.frame, points=None))
+    for workers in (1, 2):
+        with pytest.raises(EvaluationError, match=r"^a/7: there is no LiDAR scan"):
+            replay([Listed("a", [sample, broken])], ["nearest"], EvaluationConfig(), workers=workers)
+
+
+def test_nothing_to_score_and_unknown_model_are_said(sample: Sample, truth: NDArray[np.float32]) -> None:
+    with pytest.raises(EvaluationError, match="nothing to score in a"):
+        replay([Listed("a", [])], ["nearest"], EvaluationConfig())
+    unknown = sample._replace(truth=np.full_like(truth, np.nan))
+    with pytest.raises(EvaluationError, match="nothing to score in a"):
+        replay([Listed("a", [unknown])], ["nearest"], EvaluationConfig())
+    with pytest.raises(ConfigError, match="unknown model 'magic'"):
+        replay([Listed("a", [sample])], ["magic"], EvaluationConfig())
+
+
+@pytest.mark.real
+def test_reference_figures_of_nearest_fill_on_kitti(real_data: Path) -> None:
+    sources = [open_source(real_data / "kitti" / name) for name in ("object_training", "object_testing")]
+    result = replay(sources, ["nearest"], EvaluationConfig(holdout=4))
+    values = whole(result).values()
+    assert len(values) == 11
+    assert np.mean([entry["rmse_mm"] for entry in values]) == pytest.approx(2793, rel=0.03)
+    assert np.mean([entry["mae_mm"] for entry in values]) == pytest.approx(1004, rel=0.03)

@@ -1,0 +1,94 @@
+"""Inputs adopt what their publishers offer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+rclpy = pytest.importorskip("rclpy")
+
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from sensor_msgs.msg import CameraInfo  # noqa: E402
+
+from depth_ros.nodes.qos import InputSubscription, offered_reliability, profile  # noqa: E402
+
+pytestmark = pytest.mark.live
+
+
+class Pair:
+    """A publishing and a subscribing node on one executor."""
+
+    def __init__(self) -> None:
+        self.sender, self.receiver = rclpy.create_node("sender"), rclpy.create_node("receiver")
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.sender)
+        self.executor.add_node(self.receiver)
+        self.got: list[Any] = []
+
+    def publisher(self, reliability: str) -> Any:
+        return self.sender.create_publisher(CameraInfo, "info", profile(reliability, 5))
+
+    def subscribe(self, reliability: str = "auto", **options: Any) -> InputSubscription:
+        return InputSubscription(self.receiver, CameraInfo, "info", self.got.append, reliability, 5, **options)
+
+    def spin_until(self, done: Any, turns: int = 400) -> None:
+        for _ in range(turns):
+            if done():
+                return
+            self.executor.spin_once(timeout_sec=0.02)
+        raise AssertionError("never came")
+
+
+@pytest.fixture
+def pair(ros: None) -> Iterator[Pair]:  # noqa: ARG001 (a fixture used for what it does)
+    pair = Pair()
+    yield pair
+    pair.executor.shutdown()
+    pair.sender.destroy_node()
+    pair.receiver.destroy_node()
+
+
+def test_auto_waits_for_the_offer_and_follows_its_change(pair: Pair) -> None:
+    subscription = pair.subscribe()
+    assert subscription.reliability is None
+    first = pair.publisher("best_effort")
+    pair.spin_until(lambda: subscription.reliability == "best_effort")
+    pair.sender.destroy_publisher(first)
+    second = pair.publisher("reliable")
+    pair.spin_until(lambda: subscription.reliability == "reliable" and second.get_subscription_count() == 1)
+    second.publish(CameraInfo(width=7))
+    pair.spin_until(lambda: pair.got)
+    assert pair.got[0].width == 7
+    subscription.close()
+
+
+def test_of_several_publishers_best_effort_serves_all(pair: Pair) -> None:
+    assert offered_reliability(pair.receiver, "/info") is None
+    pair.publisher("reliable")
+    pair.spin_until(lambda: offered_reliability(pair.receiver, "/info") == "reliable")
+    pair.publisher("best_effort")
+    pair.spin_until(lambda: offered_reliability(pair.receiver, "/info") == "best_effort")
+
+
+def test_raw_gives_the_bytes(pair: Pair) -> None:
+    output = pair.publisher("reliable")
+    subscription = pair.subscribe(raw=True)
+    pair.spin_until(output.get_subscription_count)
+    output.publish(CameraInfo(width=7))
+    pair.spin_until(lambda: pair.got)
+    assert isinstance(pair.got[0], bytes)
+    subscription.close()
+
+
+def test_asking_for_more_than_is_offered_is_said_with_the_remedy(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    logger = type("Logger", (), {"info": lambda _self, _text: None, "warning": lambda _self, text: said.append(text)})()
+    monkeypatch.setattr(pair.receiver, "get_logger", lambda: logger)
+    subscription = pair.subscribe("reliable")
+    pair.publisher("best_effort")
+    pair.spin_until(lambda: said)
+    assert "input_reliability" in said[0]
+    assert "/info" in said[0]
+    subscription.close()

@@ -1,0 +1,54 @@
+"""The inference thread: bounded queue, oldest dropped, orderly end."""
+
+from __future__ import annotations
+
+from threading import Event
+
+from depth_ros.nodes.worker import Worker
+
+
+def held_worker(size: int) -> tuple[Worker[int], Event, Event, list[int], list[int]]:
+    """Return a worker that is busy with item 0 until the gate opens."""
+    entered, gate = Event(), Event()
+    done: list[int] = []
+    dropped: list[int] = []
+
+    def process(item: int) -> None:
+        entered.set()
+        gate.wait()
+        done.append(item)
+
+    worker = Worker(process, dropped.append, size)
+    worker.submit(0)
+    entered.wait()
+    return worker, gate, entered, done, dropped
+
+
+def test_with_one_place_the_newest_waits() -> None:
+    worker, gate, _, done, dropped = held_worker(1)
+    for item in (1, 2, 3):
+        worker.submit(item)
+    assert dropped == [1, 2]
+    gate.set()
+    while done != [0, 3]:
+        pass
+    worker.close()
+
+
+def test_a_smaller_queue_drops_the_oldest_at_once() -> None:
+    worker, gate, _, _, dropped = held_worker(5)
+    for item in range(1, 6):
+        worker.submit(item)
+    worker.resize(2)
+    assert dropped == [1, 2, 3]
+    gate.set()
+    worker.close()
+
+
+def test_close_lets_the_item_in_work_finish_and_forgets_the_rest() -> None:
+    worker, gate, _, done, dropped = held_worker(5)
+    worker.submit(1)
+    gate.set()
+    worker.close()
+    assert done in ([0], [0, 1])
+    assert dropped == []
