@@ -3,7 +3,7 @@ from glob import glob
 from setuptools import find_packages, setup
 
 NAME = "depth_ros"
-ROBOT = ["numpy>=1.21", "opencv-python-headless>=4.5", "scipy>=1.8", "PyYAML>=5.4", "rosbags>=0.10,<0.12"]
+ROBOT = ["numpy>=1.21", "opencv-python-headless>=4.5", "scipy>=1.8", "PyYAML>=5.4", "rosbags>=0.11,<0.12"]
 
 setup(
     name=NAME,

@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from depth_ros.config import PairingConfig
 
@@ -19,7 +19,8 @@ LEAST_JUMP_NS = _NS // 2
 REMEMBERED_INTERVALS = 10
 
 
-class Pair(NamedTuple, Generic[Image, Scan]):
+@dataclass(frozen=True)
+class Pair(Generic[Image, Scan]):
     """An image and the scan nearest to it in time; stamps in nanoseconds."""
 
     image_stamp_ns: int
@@ -44,7 +45,7 @@ class Pairer(Generic[Image, Scan]):
 
     A scan may serve several images; an image gives one pair at most, and pairs leave in the order of their stamps. An
     image is settled as soon as no nearer scan can come: a scan with a stamp at or after its own is in, or the last scan
-    is nearer than half the shortest interval between the latest scans; or else `max_wait` after its arrival.
+    is nearer than half the shortest of the last ten intervals between scans; or else `max_wait` after its arrival.
     `now_ns` is any steady clock (live) or the recorded arrival time (offline). A stamp that lies more than half a
     second (or twice the slop) before the newest one of its sensor is a jump back in time, as of a bag that starts
     again: what belongs to the time before is forgotten.
@@ -111,8 +112,11 @@ class Pairer(Generic[Image, Scan]):
         # A scan far ahead is not the next one but a leftover of another time: it settles nothing.
         if after < len(self._scans) and self._scans[after].stamp_ns <= image.stamp_ns + self._jump_ns:
             return True
-        near = min(self._intervals, default=0) // 2
-        return after > 0 and image.stamp_ns - self._scans[after - 1].stamp_ns <= near
+        # Few intervals may all span a lost scan, and then a nearer scan would come after all.
+        if after == 0 or len(self._intervals) < REMEMBERED_INTERVALS:
+            return False
+        near = min(min(self._intervals) // 2, self._slop_ns)
+        return image.stamp_ns - self._scans[after - 1].stamp_ns <= near
 
     def _settle(self, images: Iterable[_Waiting[Image]]) -> list[Pair[Image, Scan]]:
         pairs = []

@@ -39,11 +39,19 @@ def test_image_settles_at_once_when_a_later_scan_is_already_in() -> None:
 
 def test_image_settles_at_once_when_the_next_scan_cannot_be_nearer() -> None:
     p = pairer()
-    p.add_scan(0, "s0", 0)
-    p.add_scan(100 * MS, "s100", 100 * MS)
-    assert [pair.scan for pair in p.add_image(140 * MS, "near", 140 * MS)] == ["s100"]
-    assert p.add_image(160 * MS, "the next may be nearer", 160 * MS) == []
-    assert [pair.scan for pair in p.add_scan(200 * MS, "s200", 200 * MS)] == ["s200"]
+    for t in range(0, 1001, 100):
+        p.add_scan(t * MS, f"s{t}", t * MS)
+    assert [pair.scan for pair in p.add_image(1040 * MS, "near", 1040 * MS)] == ["s1000"]
+    assert p.add_image(1060 * MS, "the next may be nearer", 1060 * MS) == []
+    assert [pair.scan for pair in p.add_scan(1100 * MS, "s1100", 1100 * MS)] == ["s1100"]
+
+
+def test_a_lost_scan_does_not_settle_images_early() -> None:
+    p = pairer()
+    for t in (10, 210):
+        p.add_scan(t * MS, f"s{t}", t * MS)
+    assert p.add_image(300 * MS, "i", 300 * MS) == []
+    assert [pair.scan for pair in p.add_scan(310 * MS, "s310", 310 * MS)] == ["s310"]
 
 
 def test_scans_stamped_at_their_start_serve_every_image() -> None:

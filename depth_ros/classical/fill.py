@@ -7,8 +7,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from depth_ros.classical.guided import refine
 from depth_ros.classical.nearest import nearest_fill
+from depth_ros.classical.spacing import fill_coverage, measure_spacing
 from depth_ros.classical.triangulate import delaunay_edges, interpolate
+
+BRIDGE = 1.5
+"""Radius in gaps of the empty disc that marks a place as not covered: one missing scan line is bridged."""
+MARGIN = 1.0
+"""How far beyond the outermost measurements the completion still answers, in gaps."""
 
 
 class Completion(NamedTuple):
@@ -31,17 +38,25 @@ def complete(
     sparse: float32 [H,W], metres along z, 0 = none. rgb: uint8 [H,W,3], or None for no guidance by the image.
     paste_measured: give a measured pixel its return. Any number of measurements will do, none included.
     """
-    near = nearest_fill(sparse)
-    inverse = np.where(near.depth > 0, 1 / np.maximum(near.depth, 1e-6), np.nan)
     rows, columns = np.nonzero(sparse)
-    edges = delaunay_edges(rows, columns)
-    if edges is not None:
-        surface = interpolate(edges, rows, columns, 1 / sparse[rows, columns].astype(np.float64)[None], sparse.shape)
-        inverse = np.where(surface.inside, surface.values[0], inverse)
+    near = nearest_fill(sparse)
+    if not len(rows):
+        nothing = np.full(sparse.shape, np.nan, np.float32)
+        return Completion(nothing, nothing.copy(), np.zeros(sparse.shape, np.uint8))
+    spacing = measure_spacing(sparse, near.distance)
+    value = 1 / sparse[rows, columns].astype(np.float64)
+    surface = interpolate(delaunay_edges(rows, columns, spacing.stretch), rows, columns, value, sparse.shape)
+    enclosed = fill_coverage(near.distance, BRIDGE * spacing.gap, 0.0) & surface.inside
+    inverse = np.where(enclosed, surface.value, 1 / near.depth)
+    inverse = refine(inverse, rows, columns, value, rgb, spacing)
+    depth = 1 / inverse
     measured = sparse > 0
-    depth = (1 / inverse).astype(np.float32)
     if paste_measured:
         depth = np.where(measured, sparse, depth)
     sigma = (0.02 + 0.01 * depth + 0.002 * near.distance * depth).astype(np.float32)
-    source = np.where(measured, np.uint8(1), np.where(np.isfinite(depth), np.uint8(2), np.uint8(0)))
-    return Completion(depth, sigma, source.astype(np.uint8))
+    covered = fill_coverage(near.distance, BRIDGE * spacing.gap, MARGIN * spacing.gap)
+    source = np.where(measured, np.uint8(1), np.where(covered, np.uint8(2), np.uint8(0)))
+    unknown = source == 0
+    depth[unknown] = np.nan
+    sigma[unknown] = np.nan
+    return Completion(depth, sigma, source)

@@ -1,68 +1,91 @@
-"""Piecewise linear interpolation over a Delaunay triangulation of pixels, drawn row by row without a loop."""
+"""Piecewise linear interpolation over a Delaunay triangulation of pixels, drawn without a loop."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import Delaunay, QhullError
 
-Edges = NDArray[np.intp]
+Edges = NDArray[np.int32]
 
 
 class Surface(NamedTuple):
-    """values: float64 [C,H,W], linear inside each triangle. inside: bool [H,W], the convex hull of the points."""
+    """value: float32 [H,W], linear inside each triangle. inside: bool [H,W], the hull of the points."""
 
-    values: NDArray[np.float64]
+    value: NDArray[np.float32]
     inside: NDArray[np.bool_]
 
 
-def delaunay_edges(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Edges | None:
-    """Return every edge of the Delaunay triangulation once: indices [E,2] of the points; None when there is none.
+def delaunay_edges(rows: NDArray[np.intp], columns: NDArray[np.intp], stretch: float = 1.0) -> Edges:
+    """Return every edge of the Delaunay triangulation of pixels once.
 
-    Fewer than three points, or points on one line, have no triangulation.
+    rows, columns: int [N], distinct pixels. stretch: factor on the columns before the triangulation; above 1, triangles
+    rather join points above one another than points side by side. Returns int32 [E,2], numbers of points; no edges for
+    fewer than two points, one chain of edges for points on a line.
     """
-    if len(rows) < 3:
-        return None
-    try:
-        mesh = Delaunay(np.column_stack([columns, rows]))
-    except QhullError:
-        return None
-    # Edge k lies opposite corner k and belongs to two triangles: the one with the higher number, or no neighbour, names it.
-    once = mesh.neighbors < np.arange(len(mesh.simplices))[:, None]
-    corners = [mesh.simplices[once[:, k]][:, [(k + 1) % 3, (k + 2) % 3]] for k in range(3)]
-    return np.concatenate(corners).astype(np.intp)
+    if len(rows) < 2:
+        return np.zeros((0, 2), np.int32)
+    # Column by column every new point lies beside the last one, which keeps the search for its triangle short.
+    order = np.lexsort((rows, columns))
+    x, y = np.rint(columns[order] * stretch), rows[order]
+    x, y = x - x[0] + 1, y - y.min() + 1
+    width, height = int(x[-1]) + 2, int(y.max()) + 2
+    mesh = cv2.Subdiv2D((0, 0, width, height))
+    mesh.insert(np.column_stack([x, y]).astype(np.float32))
+    ends = mesh.getEdgeList().astype(np.int64)
+    # The corners of OpenCV's all-embracing triangle lie outside of the image.
+    ends = ends[((ends >= 0) & (ends < (width, height) * 2)).all(axis=1)]
+    number = np.full((height, width), -1, np.int32)
+    number[y.astype(np.int64), x.astype(np.int64)] = order
+    return number[ends[:, 1::2], ends[:, 0::2]]
 
 
 def interpolate(
-    edges: Edges, rows: NDArray[np.intp], columns: NDArray[np.intp], values: NDArray[np.float64], shape: tuple[int, int]
+    edges: Edges, rows: NDArray[np.intp], columns: NDArray[np.intp], value: NDArray[np.float64], shape: tuple[int, int]
 ) -> Surface:
-    """Interpolate `values` [C,N], given at pixels (rows, columns) [N], linearly inside every triangle of the mesh.
+    """Interpolate `value` [N], given at pixels (rows, columns) [N], linearly inside every triangle of the mesh.
 
-    A row of the image cuts each triangle between two edges, and there a linear function is known from its ends: all
-    crossings of rows and edges, sorted, leave one `np.interp` over the whole image. Values outside the hull are
-    meaningless.
+    A row of the image cuts each triangle between two of its edges, and there a linear function is known from its ends:
+    all crossings of rows with edges, sorted, leave one linear interpolation along the image in memory order. Outside
+    the hull the values are meaningless.
     """
     height, width = shape
-    upper = rows[edges[:, 0]] > rows[edges[:, 1]]
-    start, end = np.where(upper, edges[:, 1], edges[:, 0]), np.where(upper, edges[:, 0], edges[:, 1])
-    span = rows[end] - rows[start]
+    if not len(edges):
+        return Surface(np.zeros(shape, np.float32), np.zeros(shape, np.bool_))
+    upper = rows[edges[:, 0]] <= rows[edges[:, 1]]
+    top, bottom = np.where(upper, edges[:, 0], edges[:, 1]), np.where(upper, edges[:, 1], edges[:, 0])
+    span = rows[bottom] - rows[top]
+    first = np.cumsum(span + 1) - (span + 1)
     edge = np.repeat(np.arange(len(edges)), span + 1)
-    step = np.arange(len(edge)) - np.repeat(np.cumsum(span + 1) - (span + 1), span + 1)
-    fraction = step / np.maximum(span, 1)[edge]
-    row = rows[start][edge] + step
-    column = columns[start][edge] + fraction * (columns[end] - columns[start])[edge]
-    order = np.argsort(row * float(width) + column)
-    row, column, edge, fraction = row[order], column[order], edge[order], fraction[order]
-    # a horizontal edge crosses its row at both ends: its second end is some other edge's
-    pixel, place = np.arange(height * width), row * float(width) + column
-    drawn = [
-        np.interp(pixel, place, channel[start][edge] + fraction * (channel[end] - channel[start])[edge]).reshape(shape)
-        for channel in values
-    ]
-    first, last = np.full(height, np.inf), np.full(height, -np.inf)
-    np.minimum.at(first, row, column)
-    np.maximum.at(last, row, column)
-    grid = np.arange(width)
-    return Surface(np.stack(drawn), (grid >= first[:, None]) & (grid <= last[:, None]))
+    step = np.arange(len(edge)) - first[edge]
+    slope = np.maximum(span, 1)
+    place = _along(rows[top] * width + columns[top], width + (columns[bottom] - columns[top]) / slope, edge, step)
+    crossing = _along(value[top], (value[bottom] - value[top]) / slope, edge, step)
+    order = np.argsort(place)
+    place, crossing = place[order], crossing[order]
+    drawn, inside = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
+    reached = slice(int(rows[top].min()), int(rows[bottom].max()) + 1)
+    pixels = np.arange(reached.start * width, reached.stop * width)
+    drawn[reached] = np.interp(pixels, place, crossing).reshape(-1, width)
+    inside[reached] = _between_ends(place, reached, width)
+    return Surface(drawn, inside)
+
+
+def _along(
+    start: NDArray[np.generic], slope: NDArray[np.float64], edge: NDArray[np.intp], step: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Walk down every edge: its start plus the slope times the rows gone."""
+    return np.asarray(start[edge] + slope[edge] * step, dtype=np.float64)
+
+
+def _between_ends(place: NDArray[np.float64], rows: slice, width: int) -> NDArray[np.bool_]:
+    """Mark, in each row, the pixels from its first to its last crossing; place: row * width + column, sorted."""
+    border = np.arange(rows.start, rows.stop + 1) * width - 0.25
+    ends = np.searchsorted(place, border)
+    filled = ends[1:] > ends[:-1]
+    first = np.where(filled, place[np.minimum(ends[:-1], len(place) - 1)] - border[:-1], np.inf)
+    last = np.where(filled, place[ends[1:] - 1] - border[:-1], -np.inf)
+    grid = np.arange(width) + 0.25
+    return np.asarray((grid >= first[:, None] - 1e-6) & (grid <= last[:, None] + 1e-6))

@@ -103,7 +103,7 @@ def _recorded(args: argparse.Namespace, folder: Path | None) -> Result:
 def _progress(outcomes: Iterable[Any]) -> Iterable[Any]:
     from tqdm import tqdm
 
-    return tqdm(outcomes, unit=" frames", disable=not sys.stderr.isatty())
+    return tqdm(outcomes, unit=" frames", leave=False, disable=not sys.stderr.isatty())
 
 
 def _phase(text: str) -> int:

@@ -50,13 +50,14 @@ def depth_range(*depths: Depth | None) -> tuple[float, float]:
 
 
 def save_depth_picture(path: Path, rgb: Rgb | None, depth: Depth, title: str = "") -> Path:
-    """Draw the image (uint8 [H,W,3] or None) above its depth (float32 [H,W], m, NaN unknown).
+    """Draw the image (uint8 [H,W,3] or None) above or beside its depth (float32 [H,W], m, NaN unknown).
 
     Raises EvaluationError when `path` does not end in .png or .jpg or cannot be written.
     """
     panels = [] if rgb is None else [_Panel("image", rgb)]
     panels.append(_depth_panel("depth", depth, depth_range(depth), _flat(depth.shape)))
-    return _save(_draw(panels, 1, title), path)
+    columns = 1 if depth.shape[1] > 2 * depth.shape[0] else len(panels)
+    return _save(_draw(panels, columns, title), path)
 
 
 def save_comparison(path: Path, rgb: Rgb | None, sparse: Depth, depth: Depth, truth: Depth, title: str = "") -> Path:

@@ -34,8 +34,8 @@ BASE_FRAME, CAMERA_FRAME, LIDAR_FRAME = "base_link", "camera_optical_frame", "li
 START_NS = 1_700_000_000_000_000_000
 FRAME_NS = 100_000_000
 IMAGE_LATENCY_NS = 25_000_000
-# The turn starts this long before the image: its front is seen 5 ms after it, and the whole scan arrives 20 ms before the
-# image's wait for it (50 ms from its own arrival) ends.
+# The turn starts this long before the image: its front is seen 5 ms after the image, it is the nearest in stamp, and it
+# arrives 20 ms before the image's wait for a scan (50 ms from the image's own arrival) ends.
 SCAN_LEAD_NS = 45_000_000
 MAX_SECONDS = 600.0
 _THREADS = "OPENBLAS_NUM_THREADS"

@@ -14,7 +14,7 @@ _DEPTH = 10.0
 
 
 def add_house(builder: SceneBuilder, palette: Palette, rng: Rng, T: FloatArray, width: float, floors: int) -> None:
-    """Add a house of `floors` storeys: walls, plinth, door, ledges or balconies, perhaps an awning; a flat or pitched roof."""
+    """Add a house of `floors` storeys: walls, plinth, door, ledges or balconies, a flat or a pitched roof."""
     floor = rng.uniform(2.8, 3.3)
     height = floors * floor
     axes = max(2, round(width / rng.uniform(2.3, 3.2)))

@@ -54,7 +54,7 @@ def albedo(materials: Materials, surface: Surface) -> tuple[Float32Array, Float3
 
 
 def noise(u: Float32Array, v: Float32Array, cell: float, footprint: Float32Array) -> Float32Array:
-    """Smooth noise [N] of unit variance, with features of about `cell` in units of u, v, faded where pixels are larger."""
+    """Smooth noise [N] of unit variance: features of about `cell` (in units of u, v), faded where pixels are larger."""
     count = len(u)
     rows = max(1, -(-count // _ROW))
     maps = np.zeros((2, rows * _ROW), np.float32)
@@ -131,7 +131,7 @@ def _asphalt(patch: _Patch) -> Float32Array:
     centre = _pulse(patch.x[:, 0], patch.width[:, 0], 0.0, 0.5) * _band(v, dv, -0.07, 0.07)
     sides = _band(np.abs(v), dv, 2.95, 3.07)
     worn = np.clip(0.85 + 2 * patch.grain, 0.3, 1)
-    return np.maximum(stripes, (1 - crossing) * (centre + sides)) * worn
+    return np.asarray(np.maximum(stripes, (1 - crossing) * (centre + sides)) * worn, dtype=np.float32)
 
 
 def _paving(patch: _Patch) -> Float32Array:
@@ -158,7 +158,7 @@ def _panes(patch: _Patch) -> Float32Array:
 
 
 def _foliage(patch: _Patch) -> Float32Array:
-    return np.clip(0.5 + 1.2 * patch.grain, 0, 1)
+    return np.clip(np.float32(0.5) + np.float32(1.2) * patch.grain, 0, 1)
 
 
 def _stripes(patch: _Patch) -> Float32Array:
