@@ -1,4 +1,5 @@
 from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
@@ -9,7 +10,7 @@ setup(
     name=NAME,
     version="0.1.0",
     description="Dense metric depth from a camera and a LiDAR for ROS 2",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="depth_ros maintainers",
     author_email="maintainers@depth-ros.example.com",

@@ -2,7 +2,7 @@
 
 Three processes: bag_player, completion_node and this one, which listens. Age is measured on one clock of one machine,
 from the moment at which the player's middleware takes the image (the DDS source timestamp) to the moment at which the
-serialised depth, CameraInfo or cloud of the same stamp is in a callback here; the listener's own deserialising is not in it.
+serialised depth, CameraInfo or cloud of the same stamp is in a callback here, before it is deserialised.
 
 example: python benchmarks/live_replay.py my_bag --runs 3 --reliability best_effort --profile
 """
@@ -55,11 +55,13 @@ class Listener:
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
     def spin_for(self, seconds: float) -> None:
+        """Take what comes for so many seconds."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.05)
 
     def close(self) -> None:
+        """Free the node."""
         self.executor.shutdown()
         self.node.destroy_node()
 
@@ -74,11 +76,13 @@ class Listener:
 
 
 def main() -> int:
+    """Replay as often as asked, and print one line per run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bag", type=Path)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--rate", type=float, default=1.0)
     parser.add_argument("--reliability", choices=("reliable", "best_effort"), default="reliable")
+    parser.add_argument("--queue-policy", choices=("latest", "all"), default="all")
     parser.add_argument("--profile", action="store_true", help="player and node use fastdds_large.xml")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -101,7 +105,16 @@ def _run(args: argparse.Namespace, extrinsics: Path) -> dict[str, Any]:
     remaps = [word for name, topic in inputs.items() for word in ("-r", f"{name}:={topic}")]
     rclpy.init()
     listener = Listener(str(topics.image), args.reliability)
-    node = _start(environment, "completion", "--ros-args", *remaps, "-p", f"extrinsics_file:={extrinsics}")
+    node = _start(
+        environment,
+        "completion",
+        "--ros-args",
+        *remaps,
+        "-p",
+        f"extrinsics_file:={extrinsics}",
+        "-p",
+        f"queue_policy:={args.queue_policy}",
+    )
     wait = [str(topics.camera_info), str(topics.points)]
     how = ["--reliability", args.reliability, "--rate", str(args.rate)]
     player = _start(environment, "player", str(args.bag), *how, "--wait-for", *wait)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from depth_ros.classical.guided import refine
 from depth_ros.classical.nearest import nearest_fill
-from depth_ros.classical.spacing import fill_coverage, measure_spacing
+from depth_ros.classical.spacing import distance_to_empty, measure_spacing
 from depth_ros.classical.triangulate import delaunay_edges, interpolate
 
 BRIDGE = 1.5
@@ -38,25 +38,30 @@ def complete(
     sparse: float32 [H,W], metres along z, 0 = none. rgb: uint8 [H,W,3], or None for no guidance by the image.
     paste_measured: give a measured pixel its return. Any number of measurements will do, none included.
     """
-    rows, columns = np.nonzero(sparse)
     near = nearest_fill(sparse)
+    rows, columns = np.nonzero(sparse)
     if not len(rows):
-        nothing = np.full(sparse.shape, np.nan, np.float32)
-        return Completion(nothing, nothing.copy(), np.zeros(sparse.shape, np.uint8))
+        return _nothing(sparse.shape)
     spacing = measure_spacing(sparse, near.distance)
     value = 1 / sparse[rows, columns].astype(np.float64)
     surface = interpolate(delaunay_edges(rows, columns, spacing.stretch), rows, columns, value, sparse.shape)
-    enclosed = fill_coverage(near.distance, BRIDGE * spacing.gap, 0.0) & surface.inside
+    to_empty = distance_to_empty(near.distance, BRIDGE * spacing.gap)
+    enclosed = (to_empty >= BRIDGE * spacing.gap) & surface.inside
     inverse = np.where(enclosed, surface.value, 1 / near.depth)
-    inverse = refine(inverse, rows, columns, value, rgb, spacing)
+    inverse, roughness = refine(inverse, rows, columns, value, rgb, spacing)
     depth = 1 / inverse
+    sigma = (0.02 + 0.01 * depth + 0.002 * near.distance * depth).astype(np.float32)
+    covered = to_empty >= (BRIDGE - MARGIN) * spacing.gap
     measured = sparse > 0
     if paste_measured:
         depth = np.where(measured, sparse, depth)
-    sigma = (0.02 + 0.01 * depth + 0.002 * near.distance * depth).astype(np.float32)
-    covered = fill_coverage(near.distance, BRIDGE * spacing.gap, MARGIN * spacing.gap)
     source = np.where(measured, np.uint8(1), np.where(covered, np.uint8(2), np.uint8(0)))
     unknown = source == 0
     depth[unknown] = np.nan
     sigma[unknown] = np.nan
     return Completion(depth, sigma, source)
+
+
+def _nothing(shape: tuple[int, int]) -> Completion:
+    unknown = np.full(shape, np.nan, np.float32)
+    return Completion(unknown, unknown.copy(), np.zeros(shape, np.uint8))

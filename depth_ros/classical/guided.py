@@ -12,7 +12,7 @@ from depth_ros.classical.spacing import Spacing
 
 FloatImage = NDArray[np.float32]
 
-KERNEL = 0.3
+KERNEL = 0.27
 """Standard deviation of the local window across the scan lines, in gaps: the window sees one line on either side."""
 CONTRAST = 0.2
 """Contrast of grey (0 to 1) from which on the image guides; less is taken for texture and noise."""
@@ -20,6 +20,8 @@ GREY_SIGMA = 2.0
 """Standard deviation in pixels of the blur that takes the finest texture from the guide."""
 ROUGH_WINDOW = 5 / 3
 """Window of the roughness, in windows of the local mean."""
+MOST_GUIDANCE = 1.4
+"""Largest factor between the model and the local mean: grey never invents a depth that was not measured near by."""
 PRIOR_WEIGHT = 0.1
 """Weight of the interpolated surface against the measurements of a window, in measurements."""
 ROUGH_SHARE = 0.1
@@ -36,6 +38,15 @@ class Grid(NamedTuple):
     shape: tuple[int, int]
 
 
+class Fit(NamedTuple):
+    """Local model value = mean * (1 + slope * (grey - shade)), float32 [h,w] each; weight: measurements per cell."""
+
+    mean: FloatImage
+    slope: FloatImage
+    shade: FloatImage
+    weight: FloatImage
+
+
 def refine(
     inverse: FloatImage,
     rows: NDArray[np.intp],
@@ -43,23 +54,32 @@ def refine(
     value: NDArray[np.float64],
     rgb: NDArray[np.uint8] | None,
     spacing: Spacing,
-) -> FloatImage:
+) -> tuple[FloatImage, FloatImage]:
     """Replace an interpolated surface, where it is rough, by a local model of the measurements.
 
     inverse: float32 [H,W], inverse depth in 1/m, interpolated. rows, columns, value: [N], the measured pixels and their
-    inverse depth. On smooth ground the interpolation is exact; at silhouettes it joins what does not belong together,
-    and there a Gaussian-weighted mean of the measurements errs less. With `rgb` (uint8 [H,W,3]) the mean becomes a
-    model linear in grey, fitted to the measurements alone (He et al., Guided Image Filtering, PAMI 2013; on a
-    coarse grid as in their Fast Guided Filter, 2015). The window scales with the spacing: it fades where points are dense.
+    inverse depth. Returns the refined inverse depth and its roughness, float32 [H,W]: the mean deviation from a smooth
+    surface, relative to the inverse depth.
+
+    On smooth ground the interpolation is exact; at silhouettes it joins what does not belong together, and there a
+    Gaussian-weighted mean of the measurements errs less. With `rgb` (uint8 [H,W,3]) the mean becomes a model linear
+    in grey, fitted to the measurements alone (He et al., Guided Image Filtering, PAMI 2013; on a coarse grid as in
+    their Fast Guided Filter, 2015). The window scales with the spacing: the model fades where points are dense.
     """
     grid = _make_grid(inverse.shape, spacing)
     grey = None if rgb is None else _smooth_grey(rgb)
-    slope, offset, weight = _fit(rows, columns, value, grey, grid)
-    share = _roughness(inverse, grid) * weight / (weight + PRIOR_WEIGHT / _window_area(grid))
-    height, width = inverse.shape
-    slope, offset, share = cv2.split(cv2.resize(cv2.merge([slope, offset, share]), (width, height)))
-    model = offset if grey is None else slope * grey + offset
-    return inverse + share * (model - inverse)
+    fit = _fit(rows, columns, value, grey, grid)
+    roughness = _roughness(inverse, grid)
+    share = _rough_share(roughness) * fit.weight / (fit.weight + PRIOR_WEIGHT / _window_area(grid))
+    mean, share, roughness = _enlarge([fit.mean, share, roughness], inverse.shape)
+    if grey is not None:
+        slope, shade = _enlarge([fit.slope, fit.shade], inverse.shape)
+        mean *= np.clip(1 + slope * (grey - shade), 1 / MOST_GUIDANCE, MOST_GUIDANCE)
+    return inverse + share * (mean - inverse), roughness
+
+
+def _enlarge(maps: list[FloatImage], shape: tuple[int, ...]) -> list[FloatImage]:
+    return [np.asarray(cv2.resize(one, (shape[1], shape[0])), dtype=np.float32) for one in maps]
 
 
 def _make_grid(shape: tuple[int, int], spacing: Spacing) -> Grid:
@@ -81,8 +101,8 @@ def _fit(
     value: NDArray[np.float64],
     grey: FloatImage | None,
     grid: Grid,
-) -> tuple[FloatImage, FloatImage, FloatImage]:
-    """Fit value = slope * grey + offset in a Gaussian window around every cell; weight: measurements per cell."""
+) -> Fit:
+    """Fit the measurements in a Gaussian window around every cell."""
     shade = np.zeros(len(rows)) if grey is None else grey[rows, columns].astype(np.float64)
     place = (rows // grid.cell) * grid.shape[1] + columns // grid.cell
     moments = [_window_mean(place, moment, grid) for moment in (np.ones(len(rows)), value)]
@@ -91,10 +111,10 @@ def _fit(
     weight, total = moments[0], np.maximum(moments[0], 1e-12)
     mean = moments[1] / total
     if grey is None:
-        return np.zeros_like(mean), mean, weight
+        return Fit(mean, np.zeros_like(mean), np.zeros_like(mean), weight)
     mean_grey, square, product = (moment / total for moment in moments[2:])
     slope = (product - mean_grey * mean) / (np.maximum(square - mean_grey**2, 0) + CONTRAST**2)
-    return slope, mean - slope * mean_grey, weight
+    return Fit(mean, slope / np.maximum(mean, 1e-12), mean_grey, weight)
 
 
 def _window_mean(place: NDArray[np.intp], moment: NDArray[np.float64], grid: Grid) -> FloatImage:
@@ -103,13 +123,17 @@ def _window_mean(place: NDArray[np.intp], moment: NDArray[np.float64], grid: Gri
 
 
 def _roughness(inverse: FloatImage, grid: Grid) -> FloatImage:
-    """How far each cell is from lying on a plane: 0 = smooth, 1 = among the roughest of the image."""
+    """Mean deviation from a smooth surface, relative to the inverse depth; a plane has none."""
     coarse = cv2.resize(inverse, grid.shape[::-1], interpolation=cv2.INTER_AREA)
     wide = (grid.sigma[0] * ROUGH_WINDOW, grid.sigma[1] * ROUGH_WINDOW)
     mean = _blur(coarse, wide)
-    deviation = _blur(np.abs(coarse - mean) / np.maximum(mean, np.float32(1e-9)), wide)
-    limit = max(float(np.quantile(deviation, 1 - ROUGH_SHARE)), FLAT)
-    return np.clip(2 * deviation / np.float32(limit) - 1, 0, 1)
+    return _blur(np.abs(coarse - mean) / np.maximum(mean, np.float32(1e-9)), wide)
+
+
+def _rough_share(roughness: FloatImage) -> FloatImage:
+    """Return 0 where the surface is smooth up to 1 where it is among the roughest of the image."""
+    limit = max(float(np.quantile(roughness, 1 - ROUGH_SHARE)), FLAT)
+    return np.clip(2 * roughness / np.float32(limit) - 1, 0, 1)
 
 
 def _blur(image: FloatImage, sigma: tuple[float, float]) -> FloatImage:

@@ -41,15 +41,15 @@ def _median_step(measured: NDArray[np.bool_]) -> float:
     return float(np.median(step)) if step.size else float(measured.shape[1])
 
 
-def fill_coverage(distance: NDArray[np.float32], radius: float, margin: float) -> NDArray[np.bool_]:
-    """Close the measured pixels with a disc of `radius` pixels and grow the result by `margin` pixels.
+def distance_to_empty(distance: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
+    """Return how far each pixel is from the nearest centre of an empty disc: float32 [H,W], pixels.
 
-    A place is not covered when a disc of that radius without any measurement covers it (the alpha hull, Edelsbrunner et
-    al. 1983): gaps up to twice the radius are bridged, the sky above the first scan line and wider dead zones are not.
-    distance: float32 [H,W], pixels to the nearest measurement. Returns bool [H,W].
+    distance: float32 [H,W], pixels to the nearest measurement. A disc of `radius` pixels is empty when it holds no
+    measurement. Pixels that are at least `radius` away from all such centres make up the alpha hull of the measurements
+    (Edelsbrunner et al. 1983): gaps up to twice the radius are bridged, the sky above the first scan line and wider
+    dead zones are not. Without an empty disc the distance is infinite.
     """
     empty = distance > radius
     if not empty.any():
-        return np.ones(distance.shape, dtype=np.bool_)
-    to_empty = cv2.distanceTransform(np.where(empty, np.uint8(0), np.uint8(1)), cv2.DIST_L2, 5)
-    return np.asarray(to_empty >= radius - margin)
+        return np.full(distance.shape, np.inf, np.float32)
+    return cv2.distanceTransform(np.where(empty, np.uint8(0), np.uint8(1)), cv2.DIST_L2, 5)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from depth_ros.evaluation.result import Result
 
 ROBOT_BAG, DEPTH_BAG, EXTRINSICS = "robot_bag", "depth_bag", "extrinsics.yaml"
+LEAST_SECONDS, MOST_SECONDS = 1, 600
 MADE_HERE = (ROBOT_BAG, DEPTH_BAG, EXTRINSICS, "logs", "pictures", "report.html", "metrics.json")
 
 
@@ -111,8 +112,8 @@ def _prepared(out: Path) -> Path:
 
 def _seconds(text: str) -> float:
     value = float(text)
-    if not 1 <= value <= 600:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 600")
+    if not LEAST_SECONDS <= value <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} is not between {LEAST_SECONDS} and {MOST_SECONDS}")
     return value
 
 

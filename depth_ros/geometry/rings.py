@@ -39,7 +39,7 @@ def _rings_by_order(azimuth: NDArray[np.float32], elevation: NDArray[np.float32]
         spread = _spread(ring, elevation)
         if 2 <= ring[-1] + 1 <= MAX_RINGS and spread < 0.9 * best_spread:
             best, best_spread = ring, spread
-    return best if best_spread < 0.1 * np.std(elevation) else None
+    return best if best_spread < 0.2 * np.std(elevation) else None
 
 
 def _rings_by_elevation(elevation: NDArray[np.float32]) -> NDArray[np.int32] | None:

@@ -24,6 +24,7 @@ from depth_ros.nodes.worker import Worker
 from depth_ros.pipelines.base import Pipeline
 from depth_ros.pipelines.factory import make_pipeline, resolve
 
+DEMAND_PERIOD_S = 0.1
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -83,14 +84,14 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe, and start the inference thread."""
+        """Start the inference thread, and subscribe as soon as somebody listens."""
         result = super().on_activate(state)
         self._worker = Worker(self._process, self._superseded, self._queue_size())
-        self._inputs = Inputs(self, self._input, self._pairing.value, self._statistics, self._worker.submit)
+        self._demand = steady_timer(self, DEMAND_PERIOD_S, self._subscribe_on_demand)
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe, and end the inference thread; what waits is forgotten."""
+        """Unsubscribe and end the inference thread; what waits is forgotten."""
         self._stop()
         return super().on_deactivate(state)
 
@@ -115,6 +116,13 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         """End the inference thread before the node goes."""
         self._stop()
         super().destroy_node()
+
+    def _subscribe_on_demand(self) -> None:
+        # A publisher that waits for our subscription thereby knows that our listeners are connected too.
+        if self._worker is None or self._outputs is None or not self._outputs.wanted():
+            return
+        self._demand.cancel()
+        self._inputs = Inputs(self, self._input, self._pairing.value, self._statistics, self._worker.submit)
 
     def _process(self, pair: InputPair) -> None:
         try:
@@ -187,13 +195,15 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
 
     def _report(self) -> None:
         facts = {"model": resolve(self._completion.value.model)}
-        self._diagnostics.publish(facts, active=self._inputs is not None)
+        state = "not active" if self._worker is None else "waiting for a subscriber" if self._inputs is None else ""
+        self._diagnostics.publish(facts, state)
 
     def _stop(self) -> None:
         if self._inputs is not None:
             self._inputs.close()
             self._inputs = None
         if self._worker is not None:
+            self.destroy_timer(self._demand)
             self._worker.close()
             self._worker = None
 

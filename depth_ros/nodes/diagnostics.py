@@ -84,19 +84,14 @@ class DiagnosticPublisher:
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._last = (monotonic(), 0, 0)
 
-    def publish(self, facts: Mapping[str, str], *, active: bool) -> None:
-        """Publish one status: `facts` (model, state), the rate since the last one, and the statistics."""
+    def publish(self, facts: Mapping[str, str], idle: str) -> None:
+        """Publish one status: `facts` (model), why the node is idle ("" if it is not), rate and statistics."""
         now, maps, faults = monotonic(), self._statistics.depth_maps, self._statistics.faults()
         before, maps_before, faults_before = self._last
         self._last = (now, maps, faults)
-        rate = (maps - maps_before) / max(now - before, 1e-3)
-        level, message = DiagnosticStatus.OK, f"{rate:.1f} depth maps/s"
-        if active and faults > faults_before:
-            level, message = DiagnosticStatus.WARN, f"{message}, {faults - faults_before} dropped"
-        elif active and maps == maps_before:
-            message = "active, nothing to do"
-        elif not active:
-            message = "not active"
+        rate, dropped = (maps - maps_before) / max(now - before, 1e-3), faults - faults_before
+        level = DiagnosticStatus.WARN if dropped else DiagnosticStatus.OK
+        message = idle or f"{rate:.1f} depth maps/s" + f", {dropped} dropped" * bool(dropped)
         values = {**facts, "rate_hz": f"{rate:.2f}", **self._statistics.values()}
         name = self._node.get_fully_qualified_name().lstrip("/")
         status = DiagnosticStatus(level=level, name=name, message=message, hardware_id="")

@@ -166,8 +166,11 @@ def _inverse_root(origin: FloatArray, ray: FloatArray) -> FloatArray:
     outside = float(origin @ origin) - 1
     if outside <= 0:
         return np.zeros(ray.shape[1:])
-    half = np.tensordot(origin, ray, axes=1)
-    discriminant = np.square(half) - outside * np.einsum("i...,i...->...", ray, ray)
+    half, squared = origin[0] * ray[0], ray[0] * ray[0]
+    for part, along in zip(origin[1:], ray[1:], strict=True):
+        half += part * along
+        squared += along * along
+    discriminant = half * half - outside * squared
     root = np.sqrt(np.maximum(discriminant, 0))
     return np.where((discriminant >= 0) & (half < 0), (root - half) / outside, 0)
 

@@ -65,8 +65,8 @@ def scan(
 
     Raises SyntheticError on a pose array of another shape.
     """
-    poses = np.broadcast_to(T_world_lidar, (SECTORS, 4, 4)) if T_world_lidar.ndim == 2 else T_world_lidar
-    if poses.ndim != 3 or poses.shape[1:] != (4, 4) or len(poses) < 4:
+    poses = np.stack([T_world_lidar] * SECTORS) if T_world_lidar.shape == (4, 4) else T_world_lidar
+    if poses.ndim != 3 or poses.shape[1:] != (4, 4) or not 4 <= len(poses) <= pattern.columns:
         raise SyntheticError(f"LiDAR poses have shape {T_world_lidar.shape}: give [4,4] or [S,4,4] with S >= 4")
     sectors = np.array_split(np.arange(pattern.columns), len(poses))
     return _join([_scan_sector(scene, T, pattern, sector, rng) for T, sector in zip(poses, sectors, strict=True)])

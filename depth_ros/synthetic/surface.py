@@ -54,18 +54,15 @@ def describe(
     point = t[:, None] * ray + T_world_view[:3, 3].astype(np.float32)
     length = np.sqrt(np.einsum("ni,ni->n", ray, ray))
     distance, ray = t * length, ray / length[:, None]
-    normal, uv, footprint = np.empty_like(ray), np.empty((len(t), 2), np.float32), np.empty((len(t), 2), np.float32)
-    radius = np.ones(len(t), np.float32)
-    flat = np.flatnonzero(shape < len(scene.quads.material))
-    normal[flat], uv[flat], footprint[flat] = _on_quads(
-        scene, shape[flat], point[flat], ray[flat], distance[flat] * pixel_size, rotation
-    )
-    first = len(scene.quads.material)
+    # Solids are few: all points are described as if on a quad, then those on solids again.
+    first, radius = len(scene.quads.material), np.ones(len(t), np.float32)
+    pixel_extent = distance * np.float32(pixel_size)
+    normal, uv, footprint = _on_quads(scene, np.where(shape < first, shape, 0), point, ray, pixel_extent, rotation)
     for solids, is_cylinder in ((scene.ellipsoids, False), (scene.cylinders, True)):
         chosen = np.flatnonzero((shape >= first) & (shape < first + len(solids.material)))
         normal[chosen], radius[chosen] = _on_solids(solids, shape[chosen] - first, point[chosen], is_cylinder)
         uv[chosen] = point[chosen] @ _SOLID_UV.T.astype(np.float32)
-        footprint[chosen] = (distance[chosen] * np.float32(pixel_size))[:, None]
+        footprint[chosen] = pixel_extent[chosen, None]
         first += len(solids.material)
     return Surface(distance, ray, point, normal, scene.shape_material[shape], uv, radius, footprint)
 
@@ -79,6 +76,8 @@ def _on_quads(
     rotation: Float32Array,
 ) -> tuple[Float32Array, Float32Array, Float32Array]:
     """Normal, uv and footprint; a pixel step e moves the hit by distance * (e - ray (n.e) / (n.ray))."""
+    if not len(scene.quads.material):
+        return np.empty_like(ray), np.empty_like(ray[:, :2]), np.empty_like(ray[:, :2])
     normals, maps, offsets = _quad_frames(scene)
     normal = np.take(normals, number, axis=0)
     facing = np.minimum(np.einsum("ni,ni->n", normal, ray), np.float32(-1e-3))

@@ -158,7 +158,7 @@ def _panes(patch: _Patch) -> Float32Array:
 
 
 def _foliage(patch: _Patch) -> Float32Array:
-    return np.clip(np.float32(0.5) + np.float32(1.2) * patch.grain, 0, 1)
+    return np.asarray(np.clip(0.5 + 1.2 * patch.grain, 0, 1), dtype=np.float32)
 
 
 def _stripes(patch: _Patch) -> Float32Array:

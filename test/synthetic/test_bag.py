@@ -30,7 +30,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[i
     topics: dict[str, list[tuple[int, Any]]] = {}
     with BagFile(path) as bag:
         for message in bag.messages([IMAGE_TOPIC, INFO_TOPIC, POINTS_TOPIC, TF_TOPIC, TRUTH_TOPIC]):
-            topics.setdefault(message.topic, []).append((message.stamp_ns, decode_recorded(message)))
+            topics.setdefault(message.topic, []).append((message.arrival_ns, decode_recorded(message)))
     return topics
 
 
