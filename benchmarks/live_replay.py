@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--rate", type=float, default=1.0)
     parser.add_argument("--reliability", choices=("reliable", "best_effort"), default="reliable")
-    parser.add_argument("--queue-policy", choices=("latest", "all"), default="all")
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME:=VALUE", help="parameters of the node")
     parser.add_argument("--profile", action="store_true", help="player and node use fastdds_large.xml")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -103,18 +103,10 @@ def _run(args: argparse.Namespace, extrinsics: Path) -> dict[str, Any]:
     inputs = {"image": topics.image, "camera_info": topics.camera_info, "points": topics.points}
     environment = {**os.environ, **({"FASTDDS_DEFAULT_PROFILES_FILE": str(PROFILE)} if args.profile else {})}
     remaps = [word for name, topic in inputs.items() for word in ("-r", f"{name}:={topic}")]
-    rclpy.init()
+    settings = [word for entry in (*args.set, f"extrinsics_file:={extrinsics}") for word in ("-p", entry)]
+    rclpy.init(args=[])
     listener = Listener(str(topics.image), args.reliability)
-    node = _start(
-        environment,
-        "completion",
-        "--ros-args",
-        *remaps,
-        "-p",
-        f"extrinsics_file:={extrinsics}",
-        "-p",
-        f"queue_policy:={args.queue_policy}",
-    )
+    node = _start(environment, "completion", "--ros-args", *remaps, *settings)
     wait = [str(topics.camera_info), str(topics.points)]
     how = ["--reliability", args.reliability, "--rate", str(args.rate)]
     player = _start(environment, "player", str(args.bag), *how, "--wait-for", *wait)

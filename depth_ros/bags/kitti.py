@@ -15,7 +15,7 @@ from depth_ros.errors import BagError
 from depth_ros.frame import Frame
 from depth_ros.geometry import rigid
 from depth_ros.geometry.distortion import rectify_image
-from depth_ros.messages.encode import encode_camera, encode_cloud, encode_header, encode_image
+from depth_ros.messages.encode import encode_camera, encode_cloud, encode_image, encode_transform
 
 IMAGE_TOPIC, INFO_TOPIC, POINTS_TOPIC, TF_TOPIC = (
     "/camera/image_raw",
@@ -128,17 +128,8 @@ class _FrameWriter:
 
 def _transform(camera_frame: str, frame: Frame) -> object:
     assert frame.T_cam_lidar is not None
-    xyz, quat = rigid.to_xyz_quat(rigid.invert(frame.T_cam_lidar))
-    return bag_factory(
-        "geometry_msgs/msg/TransformStamped",
-        header=encode_header(bag_factory, frame.stamp_ns, LIDAR_FRAME),
-        child_frame_id=camera_frame,
-        transform=bag_factory(
-            "geometry_msgs/msg/Transform",
-            translation=bag_factory("geometry_msgs/msg/Vector3", **dict(zip("xyz", xyz.tolist(), strict=True))),
-            rotation=bag_factory("geometry_msgs/msg/Quaternion", **dict(zip("xyzw", quat.tolist(), strict=True))),
-        ),
-    )
+    T_lidar_cam = rigid.invert(frame.T_cam_lidar)
+    return encode_transform(bag_factory, frame.stamp_ns, LIDAR_FRAME, camera_frame, T_lidar_cam)
 
 
 def _same_calibration(a: Frame, b: Frame) -> bool:

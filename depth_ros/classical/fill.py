@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.classical.guided import refine
-from depth_ros.classical.nearest import nearest_fill
-from depth_ros.classical.spacing import distance_to_empty, measure_spacing
-from depth_ros.classical.triangulate import delaunay_edges, interpolate
+from depth_ros.classical.nearest import Nearest, nearest_fill
+from depth_ros.geometry.spacing import Spacing, distance_to_empty, measure_spacing
+from depth_ros.classical.triangulate import Surface, delaunay_edges, interpolate
+from depth_ros.frame import Source
 
 BRIDGE = 1.5
 """Radius in gaps of the empty disc that marks a place as not covered: one missing scan line is bridged."""
 MARGIN = 1.0
-"""How far beyond the outermost measurements the completion still answers, in gaps."""
+"""How far beyond the alpha hull of the measurements the completion still answers, in gaps."""
+RANGING_M = 0.01
+"""Part of sigma that does not grow with depth: the ranging noise of a LiDAR."""
+SIGMA_SMOOTH = 0.004
+"""Sigma relative to depth on a smooth surface."""
+SIGMA_ROUGH = 1.1
+"""Sigma relative to depth per roughness; this and the next were calibrated on held-out beams."""
+SIGMA_BEYOND = 0.15
+"""Sigma relative to depth per gap of distance, from half a gap on, which is as far as scan lines leave a pixel."""
+
+
+FloatImage = NDArray[np.float32]
 
 
 class Completion(NamedTuple):
@@ -25,43 +38,77 @@ class Completion(NamedTuple):
     68 % interval, NaN = unknown. source: uint8 [H,W], 0 none, 1 measured, 2 completed (`frame.Source`).
     """
 
-    depth: NDArray[np.float32]
-    sigma: NDArray[np.float32]
+    depth: FloatImage
+    sigma: FloatImage
     source: NDArray[np.uint8]
 
 
-def complete(
-    sparse: NDArray[np.float32], rgb: NDArray[np.uint8] | None = None, *, paste_measured: bool = True
-) -> Completion:
+def complete(sparse: FloatImage, rgb: NDArray[np.uint8] | None = None, *, paste_measured: bool = True) -> Completion:
     """Complete sparse depth.
 
     sparse: float32 [H,W], metres along z, 0 = none. rgb: uint8 [H,W,3], or None for no guidance by the image.
     paste_measured: give a measured pixel its return. Any number of measurements will do, none included.
     """
     near = nearest_fill(sparse)
-    rows, columns = np.nonzero(sparse)
+    rows, columns = np.divmod(np.flatnonzero(sparse > 0), sparse.shape[1])
     if not len(rows):
-        return _nothing(sparse.shape)
-    spacing = measure_spacing(sparse, near.distance)
+        return _unknown(sparse.shape)
+    spacing = measure_spacing(rows, columns, near.distance)
+    # Nothing beyond these rows can be covered.
+    beyond = int(BRIDGE * spacing.gap) + 2
+    reach = slice(max(0, int(rows[0]) - beyond), int(rows[-1]) + 1 + beyond)
+    near = Nearest(near.depth[reach], near.distance[reach])
+    guide = None if rgb is None else rgb[reach]
+    part = _complete(sparse[reach], rows - reach.start, columns, guide, near, spacing, paste_measured)
+    whole = _unknown(sparse.shape)
+    whole.depth[reach], whole.sigma[reach], whole.source[reach] = part
+    return whole
+
+
+def _complete(
+    sparse: FloatImage,
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    rgb: NDArray[np.uint8] | None,
+    near: Nearest,
+    spacing: Spacing,
+    paste_measured: bool,
+) -> Completion:
     value = 1 / sparse[rows, columns].astype(np.float64)
-    surface = interpolate(delaunay_edges(rows, columns, spacing.stretch), rows, columns, value, sparse.shape)
+    surface = _interpolate(sparse, spacing.stretch)
+    surface.value[rows, columns] = value
     to_empty = distance_to_empty(near.distance, BRIDGE * spacing.gap)
-    enclosed = (to_empty >= BRIDGE * spacing.gap) & surface.inside
-    inverse = np.where(enclosed, surface.value, 1 / near.depth)
+    enclosed = surface.inside & (to_empty >= BRIDGE * spacing.gap)
+    inverse = np.where(enclosed, surface.value, np.float32(1) / near.depth)
     inverse, roughness = refine(inverse, rows, columns, value, rgb, spacing)
-    depth = 1 / inverse
-    sigma = (0.02 + 0.01 * depth + 0.002 * near.distance * depth).astype(np.float32)
-    covered = to_empty >= (BRIDGE - MARGIN) * spacing.gap
-    measured = sparse > 0
+    depth = np.float32(1) / inverse
     if paste_measured:
-        depth = np.where(measured, sparse, depth)
-    source = np.where(measured, np.uint8(1), np.where(covered, np.uint8(2), np.uint8(0)))
-    unknown = source == 0
-    depth[unknown] = np.nan
-    sigma[unknown] = np.nan
+        depth[rows, columns] = sparse[rows, columns]
+    sigma = _sigma(depth, roughness, near.distance / np.float32(spacing.gap))
+    sigma[rows, columns] = RANGING_M + SIGMA_SMOOTH * depth[rows, columns]
+    covered = to_empty >= (BRIDGE - MARGIN) * spacing.gap
+    source = covered * np.uint8(Source.COMPLETED)
+    source[rows, columns] = Source.MEASURED
+    depth[source == Source.NONE] = np.nan
+    sigma[source == Source.NONE] = np.nan
     return Completion(depth, sigma, source)
 
 
-def _nothing(shape: tuple[int, int]) -> Completion:
-    unknown = np.full(shape, np.nan, np.float32)
-    return Completion(unknown, unknown.copy(), np.zeros(shape, np.uint8))
+def _interpolate(sparse: FloatImage, stretch: float) -> Surface:
+    """Interpolate inverse depth between the measurements that border on a gap; inside dense patches none is needed."""
+    measured = (sparse > 0).astype(np.uint8)
+    rows, columns = np.nonzero(measured > cv2.erode(measured, np.ones((3, 3), np.uint8)))
+    value = 1 / sparse[rows, columns].astype(np.float64)
+    return interpolate(delaunay_edges(rows, columns, stretch), rows, columns, value, sparse.shape)
+
+
+def _unknown(shape: tuple[int, int]) -> Completion:
+    depth = np.full(shape, np.nan, np.float32)
+    return Completion(depth, depth.copy(), np.full(shape, Source.NONE, np.uint8))
+
+
+def _sigma(depth: FloatImage, roughness: FloatImage, gaps: FloatImage) -> FloatImage:
+    """Return sigma in metres; gaps: distance to the nearest measurement in gaps."""
+    beyond = np.maximum(gaps - np.float32(0.5), 0)
+    relative = SIGMA_SMOOTH + SIGMA_ROUGH * roughness + SIGMA_BEYOND * beyond
+    return np.asarray(RANGING_M + relative * depth, dtype=np.float32)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from depth_ros.classical.spacing import Spacing
+from depth_ros.geometry.spacing import Spacing
 
 FloatImage = NDArray[np.float32]
 
@@ -28,6 +28,8 @@ ROUGH_SHARE = 0.1
 """Share of the image that is rough enough to be left to the local mean alone."""
 FLAT = 0.01
 """Relative deviation from a plane below which no place is rough."""
+
+_TINY = np.float32(1e-12)
 
 
 class Grid(NamedTuple):
@@ -71,15 +73,20 @@ def refine(
     fit = _fit(rows, columns, value, grey, grid)
     roughness = _roughness(inverse, grid)
     share = _rough_share(roughness) * fit.weight / (fit.weight + PRIOR_WEIGHT / _window_area(grid))
-    mean, share, roughness = _enlarge([fit.mean, share, roughness], inverse.shape)
+    mean, share, roughness = _enlarge([fit.mean, share, roughness], grid.cell, inverse.shape)
     if grey is not None:
-        slope, shade = _enlarge([fit.slope, fit.shade], inverse.shape)
+        slope, shade = _enlarge([fit.slope, fit.shade], grid.cell, inverse.shape)
         mean *= np.clip(1 + slope * (grey - shade), 1 / MOST_GUIDANCE, MOST_GUIDANCE)
-    return inverse + share * (mean - inverse), roughness
+    mean -= inverse
+    mean *= share
+    mean += inverse
+    return mean, roughness
 
 
-def _enlarge(maps: list[FloatImage], shape: tuple[int, ...]) -> list[FloatImage]:
-    return [np.asarray(cv2.resize(one, (shape[1], shape[0])), dtype=np.float32) for one in maps]
+def _enlarge(maps: list[FloatImage], cell: int, shape: tuple[int, ...]) -> list[FloatImage]:
+    """Draw coarse maps at `cell` times their size, cut to `shape`."""
+    size = (maps[0].shape[1] * cell, maps[0].shape[0] * cell)
+    return [np.asarray(cv2.resize(one, size), dtype=np.float32)[: shape[0], : shape[1]] for one in maps]
 
 
 def _make_grid(shape: tuple[int, int], spacing: Spacing) -> Grid:
@@ -108,13 +115,15 @@ def _fit(
     moments = [_window_mean(place, moment, grid) for moment in (np.ones(len(rows)), value)]
     if grey is not None:
         moments += [_window_mean(place, moment, grid) for moment in (shade, shade * shade, shade * value)]
-    weight, total = moments[0], np.maximum(moments[0], 1e-12)
+    weight = moments[0]
+    total: FloatImage = np.asarray(np.maximum(weight, _TINY), dtype=np.float32)
     mean = moments[1] / total
     if grey is None:
         return Fit(mean, np.zeros_like(mean), np.zeros_like(mean), weight)
     mean_grey, square, product = (moment / total for moment in moments[2:])
-    slope = (product - mean_grey * mean) / (np.maximum(square - mean_grey**2, 0) + CONTRAST**2)
-    return Fit(mean, slope / np.maximum(mean, 1e-12), mean_grey, weight)
+    variance = np.maximum(square - mean_grey**2, 0) + np.float32(CONTRAST**2)
+    slope = (product - mean_grey * mean) / (variance * np.maximum(mean, _TINY))
+    return Fit(mean, slope, mean_grey, weight)
 
 
 def _window_mean(place: NDArray[np.intp], moment: NDArray[np.float64], grid: Grid) -> FloatImage:
@@ -124,16 +133,18 @@ def _window_mean(place: NDArray[np.intp], moment: NDArray[np.float64], grid: Gri
 
 def _roughness(inverse: FloatImage, grid: Grid) -> FloatImage:
     """Mean deviation from a smooth surface, relative to the inverse depth; a plane has none."""
-    coarse = cv2.resize(inverse, grid.shape[::-1], interpolation=cv2.INTER_AREA)
+    down, right = (cells * grid.cell - pixels for cells, pixels in zip(grid.shape, inverse.shape, strict=True))
+    padded = cv2.copyMakeBorder(inverse, 0, down, 0, right, cv2.BORDER_REPLICATE)
+    coarse = np.asarray(cv2.resize(padded, grid.shape[::-1], interpolation=cv2.INTER_AREA), dtype=np.float32)
     wide = (grid.sigma[0] * ROUGH_WINDOW, grid.sigma[1] * ROUGH_WINDOW)
     mean = _blur(coarse, wide)
-    return _blur(np.abs(coarse - mean) / np.maximum(mean, np.float32(1e-9)), wide)
+    return _blur(np.abs(coarse - mean) / np.maximum(mean, _TINY), wide)
 
 
 def _rough_share(roughness: FloatImage) -> FloatImage:
     """Return 0 where the surface is smooth up to 1 where it is among the roughest of the image."""
     limit = max(float(np.quantile(roughness, 1 - ROUGH_SHARE)), FLAT)
-    return np.clip(2 * roughness / np.float32(limit) - 1, 0, 1)
+    return np.asarray(np.clip(2 * roughness / np.float32(limit) - 1, 0, 1), dtype=np.float32)
 
 
 def _blur(image: FloatImage, sigma: tuple[float, float]) -> FloatImage:

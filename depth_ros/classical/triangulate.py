@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -33,13 +33,13 @@ def delaunay_edges(rows: NDArray[np.intp], columns: NDArray[np.intp], stretch: f
     x, y = x - x[0] + 1, y - y.min() + 1
     width, height = int(x[-1]) + 2, int(y.max()) + 2
     mesh = cv2.Subdiv2D((0, 0, width, height))
-    mesh.insert(np.column_stack([x, y]).astype(np.float32))
-    ends = mesh.getEdgeList().astype(np.int64)
+    mesh.insert(np.column_stack([x, y]).astype(np.float32))  # type: ignore[call-overload]
+    ends = np.asarray(mesh.getEdgeList(), dtype=np.int64)
     # The corners of OpenCV's all-embracing triangle lie outside of the image.
     ends = ends[((ends >= 0) & (ends < (width, height) * 2)).all(axis=1)]
     number = np.full((height, width), -1, np.int32)
     number[y.astype(np.int64), x.astype(np.int64)] = order
-    return number[ends[:, 1::2], ends[:, 0::2]]
+    return np.asarray(number[ends[:, 1::2], ends[:, 0::2]])
 
 
 def interpolate(
@@ -51,7 +51,7 @@ def interpolate(
     all crossings of rows with edges, sorted, leave one linear interpolation along the image in memory order. Outside
     the hull the values are meaningless.
     """
-    height, width = shape
+    width = shape[1]
     if not len(edges):
         return Surface(np.zeros(shape, np.float32), np.zeros(shape, np.bool_))
     upper = rows[edges[:, 0]] <= rows[edges[:, 1]]
@@ -74,7 +74,7 @@ def interpolate(
 
 
 def _along(
-    start: NDArray[np.generic], slope: NDArray[np.float64], edge: NDArray[np.intp], step: NDArray[np.intp]
+    start: NDArray[Any], slope: NDArray[np.float64], edge: NDArray[np.intp], step: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Walk down every edge: its start plus the slope times the rows gone."""
     return np.asarray(start[edge] + slope[edge] * step, dtype=np.float64)

@@ -9,6 +9,7 @@ Units follow the KITTI depth completion benchmark (Uhrig et al., Sparsity Invari
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def score_by_range(
     """Return `score` per bin of reference depth, keyed "0-10 m"; a bin is [lower, upper), metres along z."""
     p, r = _pairs(predicted, reference)
     bins = {}
-    for lower, upper in zip(edges_m[:-1], edges_m[1:], strict=True):
+    for lower, upper in pairwise(edges_m):
         inside = (r >= lower) & (r < upper)
         bins[f"{lower:g}-{upper:g} m"] = score(p[inside], r[inside])
     return bins

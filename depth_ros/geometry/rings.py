@@ -30,7 +30,7 @@ def ring_index(xyz: NDArray[np.float32]) -> NDArray[np.int32] | None:
 
 
 def _rings_by_order(azimuth: NDArray[np.float32], elevation: NDArray[np.float32]) -> NDArray[np.int32] | None:
-    """Cut the scan where its azimuth jumps back by more than half of its span; the first of four seams that is clearly best."""
+    """Cut the scan where its azimuth jumps back by more than half of its span; of four seams the clearly best one."""
     best, best_spread = None, np.inf
     for seam in _SEAMS:
         turned = np.mod(azimuth - np.float32(seam), np.float32(2 * np.pi))

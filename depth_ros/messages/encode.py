@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from depth_ros.errors import MessageError
 from depth_ros.frame import DepthMap, PointCloud
+from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
 from depth_ros.geometry.cloud import depth_to_points
 from depth_ros.messages.clouds import DATATYPES
@@ -188,4 +189,21 @@ def _encode_points(make: MessageFactory, stamp_ns: int, frame_id: str, points: N
         row_step=points.dtype.itemsize * width,
         data=points.reshape(-1).view(np.uint8),
         is_dense=is_dense,
+    )
+
+
+def encode_transform(
+    make: MessageFactory, stamp_ns: int, parent: str, child: str, T_parent_child: NDArray[np.float64]
+) -> Any:
+    """Make the TransformStamped of T [4,4] with p_parent = T p_child, as TF has it."""
+    xyz, quat = rigid.to_xyz_quat(T_parent_child)
+    return make(
+        "geometry_msgs/msg/TransformStamped",
+        header=encode_header(make, stamp_ns, parent),
+        child_frame_id=child,
+        transform=make(
+            "geometry_msgs/msg/Transform",
+            translation=make("geometry_msgs/msg/Vector3", **dict(zip("xyz", xyz.tolist(), strict=True))),
+            rotation=make("geometry_msgs/msg/Quaternion", **dict(zip("xyzw", quat.tolist(), strict=True))),
+        ),
     )

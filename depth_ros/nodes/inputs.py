@@ -24,6 +24,8 @@ from depth_ros.nodes.qos import InputSubscription, steady_timer
 from depth_ros.pairing import Pair, Pairer
 
 TOPICS = ("image", "camera_info", "points")
+# Stock Fast DDS can hold a first CameraInfo back for a second, behind large messages.
+WAITING_IMAGES = 20
 POLL_S = 0.01
 NOT_DROPS = frozenset({"paired", "time_jump", "scan_unused"})
 WHY = {
@@ -59,8 +61,8 @@ InputPair = Pair[ImageInput, ScanInput]
 class Inputs:
     """Subscribes to image, camera_info and points, and hands every settled pair to `on_pair`.
 
-    The newest CameraInfo belongs to an image; images that come before the first one wait for it (`input_depth` of them
-    at most). Whatever cannot be used is a counted drop of `statistics`, never an exception.
+    The newest CameraInfo belongs to an image; images that come before the first one wait for it
+    (`WAITING_IMAGES` at most). Whatever cannot be used is a counted drop of `statistics`, never an exception.
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class Inputs:
         self._waiting.append((message, monotonic_ns()))
         if self._camera is not None:
             self._take_images(self._camera)
-        elif len(self._waiting) > self._config.value.input_depth:
+        elif len(self._waiting) > WAITING_IMAGES:
             self._waiting.popleft()
             topic = self._subscriptions[0].topic
             self._statistics.drop("no_camera_info", f"no usable CameraInfo on {topic} yet: publish one, or remap it")

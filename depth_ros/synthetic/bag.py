@@ -20,11 +20,10 @@ from depth_ros.errors import SyntheticError
 from depth_ros.frame import PointCloud
 from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
-from depth_ros.messages.encode import encode_camera, encode_cloud, encode_depth, encode_header, encode_image
+from depth_ros.messages.encode import encode_camera, encode_cloud, encode_depth, encode_image, encode_transform
 from depth_ros.synthetic.lidar import SECTORS, find_pattern, scan
 from depth_ros.synthetic.render import render
 from depth_ros.synthetic.scene import Scene, make_scene
-from depth_ros.synthetic.shapes import FloatArray
 from depth_ros.synthetic.trajectory import T_BASE_CAMERA, T_BASE_LIDAR, drive, travelled
 
 IMAGE_TOPIC, INFO_TOPIC, POINTS_TOPIC = "/camera/image_raw", "/camera/camera_info", "/lidar/points"
@@ -113,7 +112,8 @@ def write_synthetic_bag(
     deskewed, as drivers give it), /tf_static (base_link to camera_optical_frame and lidar) and /camera/depth_truth
     (32FC1 metres, NaN = sky), the exact depth of the same image. Messages are recorded when they would arrive: an image
     25 ms after its stamp, a scan at its end. The same arguments give the same messages, whatever `workers` (processes;
-    None = one per core). watch: wraps the captures, whose number it gets too, for a progress bar.
+    None = one per core; a script that uses several needs an `if __name__ == "__main__"` guard). watch: wraps the
+    captures, whose number it gets too, for a progress bar.
 
     Raises SyntheticError on settings out of range, BagError when the bag cannot be written.
     """
@@ -131,7 +131,7 @@ def write_synthetic_bag(
 def capture_drive(config: DriveConfig, workers: int | None = None) -> Iterator[Capture]:
     """Yield what the sensors see, frame by frame, simulated by `workers` processes (None = one per core)."""
     jobs = [(config, frame) for frame in range(config.frames)]
-    count = min(workers or len(os.sched_getaffinity(0)), len(jobs))
+    count = min(workers or os.cpu_count() or 1, len(jobs))
     if count == 1:
         yield from map(_capture, jobs)
         return
@@ -184,21 +184,8 @@ def _write_capture(bag: BagWriter, capture: Capture, camera: Camera) -> None:
 
 def _write_transforms(bag: BagWriter, stamp_ns: int) -> None:
     transforms = [
-        _transform(stamp_ns, child, T) for child, T in ((CAMERA_FRAME, T_BASE_CAMERA), (LIDAR_FRAME, T_BASE_LIDAR))
+        encode_transform(bag_factory, stamp_ns, BASE_FRAME, child, T)
+        for child, T in ((CAMERA_FRAME, T_BASE_CAMERA), (LIDAR_FRAME, T_BASE_LIDAR))
     ]
     message = bag_factory("tf2_msgs/msg/TFMessage", transforms=transforms)
     bag.write(TF_TOPIC, "tf2_msgs/msg/TFMessage", message, stamp_ns)
-
-
-def _transform(stamp_ns: int, child: str, T: FloatArray) -> Any:
-    xyz, quat = rigid.to_xyz_quat(T)
-    return bag_factory(
-        "geometry_msgs/msg/TransformStamped",
-        header=encode_header(bag_factory, stamp_ns, BASE_FRAME),
-        child_frame_id=child,
-        transform=bag_factory(
-            "geometry_msgs/msg/Transform",
-            translation=bag_factory("geometry_msgs/msg/Vector3", **dict(zip("xyz", xyz.tolist(), strict=True))),
-            rotation=bag_factory("geometry_msgs/msg/Quaternion", **dict(zip("xyzw", quat.tolist(), strict=True))),
-        ),
-    )

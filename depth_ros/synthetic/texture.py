@@ -90,7 +90,7 @@ def _leaves(point: Float32Array, footprint: Float32Array) -> Float32Array:
     """Noise in space [N]: on a round crown, one over a plane alone would show as streaks."""
     x, y, z = point.T
     total = np.zeros(len(point), np.float32)
-    for cell, strength in ((0.05, 0.16), (0.14, 0.16), (0.5, 0.10)):
+    for cell, strength in ((0.035, 0.20), (0.09, 0.15), (0.5, 0.08)):
         for a, b in ((x, y), (y, z), (z, x)):
             total += np.float32(strength) * noise(a, b, cell, footprint)
     return total

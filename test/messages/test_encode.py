@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from depth_ros.errors import MessageError
 from depth_ros.frame import DepthMap, PointCloud, Source
+from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
 from depth_ros.geometry.cloud import depth_to_points
 from depth_ros.messages.decode import decode_array, decode_camera, decode_cloud, decode_image, stamp_ns
@@ -24,6 +25,7 @@ from depth_ros.messages.encode import (
     encode_depth_cloud,
     encode_header,
     encode_image,
+    encode_transform,
 )
 
 STAMP = 1_753_000_123_456_789_012
@@ -214,3 +216,14 @@ def test_depth_cloud_decodes_to_its_known_points(library: Any) -> None:
     cloud = decode_cloud(library.send("sensor_msgs/msg/PointCloud2", encode_depth_cloud(library.make, sent)))
     known = np.isfinite(sent.depth)
     np.testing.assert_array_equal(cloud.xyz, depth_to_points(sent.depth, sent.camera)[known])
+
+
+def test_transform_says_what_tf_says(library: Any) -> None:
+    T = rigid.from_xyz_quat([1.0, -2.0, 3.0], [0.5, -0.5, 0.5, 0.5])
+    kind = "geometry_msgs/msg/TransformStamped"
+    message = library.send(kind, encode_transform(library.make, STAMP, FRAME, "lidar", T))
+    check_header(message.header)
+    assert message.child_frame_id == "lidar"
+    move, turn = message.transform.translation, message.transform.rotation
+    again = rigid.from_xyz_quat([move.x, move.y, move.z], [turn.x, turn.y, turn.z, turn.w])
+    np.testing.assert_allclose(again, T, atol=1e-12)

@@ -14,6 +14,7 @@ rclpy = pytest.importorskip("rclpy")
 from depth_ros.geometry.camera import Camera  # noqa: E402
 from depth_ros.messages.decode import decode_array  # noqa: E402
 from depth_ros.nodes.factory import make  # noqa: E402
+from depth_ros.nodes.inputs import WAITING_IMAGES  # noqa: E402
 from depth_ros.nodes.outputs import KINDS  # noqa: E402
 
 pytestmark = pytest.mark.live
@@ -55,7 +56,7 @@ class Feed:
 
 
 def test_every_bad_input_is_a_counted_drop_and_the_node_lives_on(probe: Any, start: Callable[..., Any]) -> None:
-    process = start(NODE, "--ros-args", *LIDAR_AHEAD, "-p", "queue_policy:=all", *PATIENT, "-p", "input_depth:=5")
+    process = start(NODE, "--ros-args", *LIDAR_AHEAD, "-p", "queue_policy:=all", *PATIENT)
     probe.wait_for_node()
     feed = Feed(probe)
     for case in (_no_camera_info, _bad_clouds, _bad_images, _no_scan, _no_transform, _scans_out_of_order, _time_jump):
@@ -72,14 +73,14 @@ def test_every_bad_input_is_a_counted_drop_and_the_node_lives_on(probe: Any, sta
 
 
 def _no_camera_info(feed: Feed) -> None:
-    for _ in range(7):
+    for _ in range(WAITING_IMAGES + 2):
         feed.probe.send_image(feed.tick())
     feed.expect_drops(no_camera_info=2)
     zero = make("sensor_msgs/msg/CameraInfo", width=160, height=120)
     feed.probe.inputs["camera_info"].publish(zero)
     feed.expect_drops(bad_camera_info=1)
     feed.probe.send_info(feed.stamp)
-    feed.expect_drops(image_without_scan=5)
+    feed.expect_drops(image_without_scan=10, image_queue_full=WAITING_IMAGES - 10)
     feed.probe.spin_for(0.5)  # longer than max_wait
 
 
