@@ -47,6 +47,7 @@ class Listener:
         self.executor.add_node(self.node)
         self.sent: dict[int, int] = {}
         self.arrived: dict[str, dict[int, int]] = {topic: {} for topic in OUTPUTS}
+        self.last_arrival = time.monotonic()
         self.diagnostics: dict[str, str] = {}
         self.node.create_subscription(Image, image_topic, self._on_image, profile(reliability, 20), raw=True)
         for topic, kind in OUTPUTS.items():
@@ -60,6 +61,11 @@ class Listener:
         while time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.05)
 
+    def spin_until_quiet(self) -> None:
+        """Take what comes until nothing has come for DRAIN_S."""
+        while time.monotonic() - self.last_arrival < DRAIN_S:
+            self.executor.spin_once(timeout_sec=0.05)
+
     def close(self) -> None:
         """Free the node."""
         self.executor.shutdown()
@@ -70,6 +76,7 @@ class Listener:
 
     def _on_output(self, topic: str, raw: bytes) -> None:
         self.arrived[topic][_stamp(raw)] = time.time_ns()
+        self.last_arrival = time.monotonic()
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         self.diagnostics = {value.key: value.value for value in message.status[0].values}
@@ -107,12 +114,12 @@ def _run(args: argparse.Namespace, extrinsics: Path) -> dict[str, Any]:
     rclpy.init(args=[])
     listener = Listener(str(topics.image), args.reliability)
     node = _start(environment, "completion", "--ros-args", *remaps, *settings)
-    wait = [str(topics.camera_info), str(topics.points)]
+    wait = [str(topics.image), str(topics.image), str(topics.camera_info), str(topics.points)]
     how = ["--reliability", args.reliability, "--rate", str(args.rate)]
     player = _start(environment, "player", str(args.bag), *how, "--wait-for", *wait)
     while player.poll() is None:
         listener.spin_for(0.1)
-    listener.spin_for(DRAIN_S)
+    listener.spin_until_quiet()
     node.send_signal(signal.SIGINT)
     said = [process.communicate()[0] for process in (player, node)]
     listener.close()

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from depth_ros.classical.guided import refine
 from depth_ros.classical.nearest import Nearest, nearest_fill
-from depth_ros.geometry.spacing import Spacing, distance_to_empty, measure_spacing
 from depth_ros.classical.triangulate import Surface, delaunay_edges, interpolate
 from depth_ros.frame import Source
+from depth_ros.geometry.spacing import Spacing, distance_to_empty, measure_spacing
 
 BRIDGE = 1.5
 """Radius in gaps of the empty disc that marks a place as not covered: one missing scan line is bridged."""
-MARGIN = 1.0
-"""How far beyond the alpha hull of the measurements the completion still answers, in gaps."""
+MARGIN = 0.5
+"""How far beyond the alpha hull of the measurements the completion still answers, in gaps: as between two lines."""
 RANGING_M = 0.01
 """Part of sigma that does not grow with depth: the ranging noise of a LiDAR."""
 SIGMA_SMOOTH = 0.004
@@ -82,15 +82,16 @@ def _complete(
     inverse = np.where(enclosed, surface.value, np.float32(1) / near.depth)
     inverse, roughness = refine(inverse, rows, columns, value, rgb, spacing)
     depth = np.float32(1) / inverse
+    sigma = _sigma(depth, roughness, near.distance / np.float32(spacing.gap))
     if paste_measured:
         depth[rows, columns] = sparse[rows, columns]
-    sigma = _sigma(depth, roughness, near.distance / np.float32(spacing.gap))
-    sigma[rows, columns] = RANGING_M + SIGMA_SMOOTH * depth[rows, columns]
+        sigma[rows, columns] = RANGING_M + SIGMA_SMOOTH * sparse[rows, columns]
     covered = to_empty >= (BRIDGE - MARGIN) * spacing.gap
     source = covered * np.uint8(Source.COMPLETED)
     source[rows, columns] = Source.MEASURED
-    depth[source == Source.NONE] = np.nan
-    sigma[source == Source.NONE] = np.nan
+    unknown = source == Source.NONE
+    depth[unknown] = np.nan
+    sigma[unknown] = np.nan
     return Completion(depth, sigma, source)
 
 
@@ -109,6 +110,11 @@ def _unknown(shape: tuple[int, int]) -> Completion:
 
 def _sigma(depth: FloatImage, roughness: FloatImage, gaps: FloatImage) -> FloatImage:
     """Return sigma in metres; gaps: distance to the nearest measurement in gaps."""
-    beyond = np.maximum(gaps - np.float32(0.5), 0)
-    relative = SIGMA_SMOOTH + SIGMA_ROUGH * roughness + SIGMA_BEYOND * beyond
-    return np.asarray(RANGING_M + relative * depth, dtype=np.float32)
+    gaps -= np.float32(0.5)
+    sigma = np.maximum(gaps, 0, out=gaps)
+    sigma *= np.float32(SIGMA_BEYOND)
+    sigma += np.float32(SIGMA_ROUGH) * roughness
+    sigma += np.float32(SIGMA_SMOOTH)
+    sigma *= depth
+    sigma += np.float32(RANGING_M)
+    return sigma

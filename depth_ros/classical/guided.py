@@ -12,13 +12,13 @@ from depth_ros.geometry.spacing import Spacing
 
 FloatImage = NDArray[np.float32]
 
-KERNEL = 0.27
+KERNEL = 0.24
 """Standard deviation of the local window across the scan lines, in gaps: the window sees one line on either side."""
 CONTRAST = 0.2
 """Contrast of grey (0 to 1) from which on the image guides; less is taken for texture and noise."""
 GREY_SIGMA = 2.0
 """Standard deviation in pixels of the blur that takes the finest texture from the guide."""
-ROUGH_WINDOW = 5 / 3
+ROUGH_WINDOW = 1.9
 """Window of the roughness, in windows of the local mean."""
 MOST_GUIDANCE = 1.4
 """Largest factor between the model and the local mean: grey never invents a depth that was not measured near by."""
@@ -75,8 +75,11 @@ def refine(
     share = _rough_share(roughness) * fit.weight / (fit.weight + PRIOR_WEIGHT / _window_area(grid))
     mean, share, roughness = _enlarge([fit.mean, share, roughness], grid.cell, inverse.shape)
     if grey is not None:
-        slope, shade = _enlarge([fit.slope, fit.shade], grid.cell, inverse.shape)
-        mean *= np.clip(1 + slope * (grey - shade), 1 / MOST_GUIDANCE, MOST_GUIDANCE)
+        factor, shade = _enlarge([fit.slope, fit.shade], grid.cell, inverse.shape)
+        grey -= shade
+        factor *= grey
+        factor += 1
+        mean *= np.clip(factor, 1 / MOST_GUIDANCE, MOST_GUIDANCE, out=factor)
     mean -= inverse
     mean *= share
     mean += inverse
@@ -92,14 +95,14 @@ def _enlarge(maps: list[FloatImage], cell: int, shape: tuple[int, ...]) -> list[
 def _make_grid(shape: tuple[int, int], spacing: Spacing) -> Grid:
     across = KERNEL * spacing.gap
     along = across / spacing.stretch
-    cell = max(2, round(min(across, along) / 1.5))
+    cell = max(2, round(min(across, along)))
     return Grid(cell, (along / cell, across / cell), (-(-shape[0] // cell), -(-shape[1] // cell)))
 
 
 def _smooth_grey(rgb: NDArray[np.uint8]) -> FloatImage:
     """Grey from 0 to 1 without the finest texture, float32 [H,W]."""
     grey = cv2.GaussianBlur(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (0, 0), GREY_SIGMA)
-    return grey.astype(np.float32) / np.float32(255)
+    return np.multiply(grey, np.float32(1 / 255), dtype=np.float32)
 
 
 def _fit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -57,27 +57,30 @@ def interpolate(
     upper = rows[edges[:, 0]] <= rows[edges[:, 1]]
     top, bottom = np.where(upper, edges[:, 0], edges[:, 1]), np.where(upper, edges[:, 1], edges[:, 0])
     span = rows[bottom] - rows[top]
-    first = np.cumsum(span + 1) - (span + 1)
-    edge = np.repeat(np.arange(len(edges)), span + 1)
-    step = np.arange(len(edge)) - first[edge]
-    slope = np.maximum(span, 1)
-    place = _along(rows[top] * width + columns[top], width + (columns[bottom] - columns[top]) / slope, edge, step)
-    crossing = _along(value[top], (value[bottom] - value[top]) / slope, edge, step)
+    crossings = span + 1
+    step = np.arange(crossings.sum()) - np.repeat(np.cumsum(crossings) - crossings, crossings)
+    rise = np.maximum(span, 1)
+    place = (rows[top] * width + columns[top]).astype(np.float64)
+    place = _along(place, width + (columns[bottom] - columns[top]) / rise, crossings, step)
+    crossing = _along(value[top], (value[bottom] - value[top]) / rise, crossings, step)
     order = np.argsort(place)
     place, crossing = place[order], crossing[order]
     drawn, inside = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
     reached = slice(int(rows[top].min()), int(rows[bottom].max()) + 1)
-    pixels = np.arange(reached.start * width, reached.stop * width)
+    pixels = np.arange(reached.start * width, reached.stop * width, dtype=np.float64)
     drawn[reached] = np.interp(pixels, place, crossing).reshape(-1, width)
     inside[reached] = _between_ends(place, reached, width)
     return Surface(drawn, inside)
 
 
 def _along(
-    start: NDArray[Any], slope: NDArray[np.float64], edge: NDArray[np.intp], step: NDArray[np.intp]
+    start: NDArray[np.float64], slope: NDArray[np.float64], count: NDArray[np.intp], step: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Walk down every edge: its start plus the slope times the rows gone."""
-    return np.asarray(start[edge] + slope[edge] * step, dtype=np.float64)
+    """Walk down every edge, `count` rows each: its start plus the slope times the rows gone."""
+    walked = np.repeat(slope, count)
+    walked *= step
+    walked += np.repeat(start, count)
+    return walked
 
 
 def _between_ends(place: NDArray[np.float64], rows: slice, width: int) -> NDArray[np.bool_]:

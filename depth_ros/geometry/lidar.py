@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
-from depth_ros.geometry.spacing import measure_spacing
+from depth_ros.geometry.spacing import line_spacing
 
 SEE_THROUGH_WINDOW = (15, 9)
 SEE_THROUGH_RATIO = 1.08
@@ -80,15 +80,11 @@ def see_through_window(depth: NDArray[np.float32]) -> tuple[int, int]:
     """Choose the window (rows, columns) of `see_through_filter` for the scan's own density.
 
     A see-through point is found when a nearer one lies in its window, so the window reaches half a gap up and down:
-    as far as it can without comparing neighbouring scan lines, whose depths differ on plain ground. Sideways it
-    holds three points. It is never smaller than the window for a full 64-line scan. depth: float32 [H,W], 0 = none.
+    as far as it can without comparing neighbouring scan lines, whose depths differ on plain ground. Where the beams
+    are not evenly spaced, the dense ones decide. Sideways it holds three points. It is never smaller than the window
+    for a full 64-line scan. depth: float32 [H,W], 0 = none.
     """
-    measured = depth > 0
-    if not measured.any():
-        return SEE_THROUGH_WINDOW
-    rows, columns = np.divmod(np.flatnonzero(measured), depth.shape[1])
-    distance = cv2.distanceTransform(np.where(measured, np.uint8(0), np.uint8(1)), cv2.DIST_L2, 5)
-    spacing = measure_spacing(rows, columns, np.asarray(distance, dtype=np.float32))
+    step, gap = line_spacing(depth > 0)
     most = min(depth.shape) // 4
-    height, width = (min(round(length), most) // 2 * 2 + 1 for length in (spacing.gap, 3 * spacing.step))
+    height, width = (int(min(length, most)) // 2 * 2 + 1 for length in (gap, 3 * step))
     return max(SEE_THROUGH_WINDOW[0], height), max(SEE_THROUGH_WINDOW[1], width)

@@ -19,12 +19,10 @@ class Spacing(NamedTuple):
 
     gap: pixels between neighbouring scan lines (or neighbouring points, in a pattern without lines). stretch: how much
     denser the points lie along rows than along columns, 1/2.5 to 2.5; 1 for a pattern without a direction.
-    step: pixels between neighbours of one row, the image's width where no row holds two.
     """
 
     gap: float
     stretch: float
-    step: float
 
 
 def measure_spacing(rows: NDArray[np.intp], columns: NDArray[np.intp], distance: NDArray[np.float32]) -> Spacing:
@@ -40,7 +38,26 @@ def measure_spacing(rows: NDArray[np.intp], columns: NDArray[np.intp], distance:
     along_columns = _median_step(columns[across], rows[across], height)
     stretch = float(np.clip(along_columns / along_rows, 1 / MAX_STRETCH, MAX_STRETCH))
     region = distance[rows[0] : rows[-1] + 1 : 2, columns[across[0]] : columns[across[-1]] + 1 : 2]
-    return Spacing(max(4 * float(np.median(region)), LEAST_GAP), stretch, along_rows)
+    return Spacing(max(4 * float(np.median(region)), LEAST_GAP), stretch)
+
+
+def line_spacing(measured: NDArray[np.bool_]) -> tuple[float, float]:
+    """Measure a scan's lines: pixels between points along a line, and between the lines where they are dense.
+
+    measured: bool [H,W]. The second is the lower quartile of the gaps that image columns cross. Both are 0 without at
+    least two points beside, and two lines above, one another.
+    """
+    row, column = np.divmod(np.flatnonzero(measured), measured.shape[1])
+    steps = np.diff(column)[np.diff(row) == 0]
+    if not steps.size:
+        return 0.0, 0.0
+    step = float(np.median(steps))
+    lines = cv2.dilate(measured.astype(np.uint8), np.ones((1, 2 * round(step) + 1), np.uint8))
+    # Every column is like its neighbours, as the lines were made wider than their steps.
+    sampled = np.ascontiguousarray(lines[:, :: max(1, round(step))].T)
+    place = np.flatnonzero(np.diff(sampled, axis=1) == 1)
+    gaps = np.diff(place)[np.diff(place // (measured.shape[0] - 1)) == 0]
+    return step, float(np.quantile(gaps, 0.25)) if gaps.size else 0.0
 
 
 def _median_step(line: NDArray[np.intp], place: NDArray[np.intp], length: int) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from time import monotonic_ns
 from traceback import format_exc
 from typing import Any
@@ -29,9 +30,11 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 
 
 class CompletionNode(LifecycleNode):  # type: ignore[misc]
-    """Lifecycle node around one pipeline; decoding and pairing on the executor, inference in a thread of its own.
+    """Lifecycle node around one pipeline.
 
-    Raises ConfigError at construction when a parameter is out of range; the text names it.
+    Decoding and pairing run on the executor, inference in one thread of its own, encoding and publishing in another, so
+    that a large cloud does not hold up the next frame. Raises ConfigError at construction when a parameter is out of
+    range; the text names it.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -41,6 +44,7 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         self._outputs: Outputs | None = None
         self._inputs: Inputs | None = None
         self._worker: Worker[InputPair] | None = None
+        self._sender: Worker[tuple[DepthMap, int]] | None = None
         self._lifecycle = ParameterGroup(self, LifecycleConfig())
         self._completion = ParameterGroup(self, CompletionConfig())
         self._pairing = ParameterGroup(self, PairingConfig())
@@ -86,6 +90,7 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the inference thread, and subscribe as soon as somebody listens."""
         result = super().on_activate(state)
+        self._sender = Worker(self._send, self._superseded, self._queue_size())
         self._worker = Worker(self._process, self._superseded, self._queue_size())
         self._demand = steady_timer(self, DEMAND_PERIOD_S, self._subscribe_on_demand)
         return result
@@ -125,8 +130,44 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         self._inputs = Inputs(self, self._input, self._pairing.value, self._statistics, self._worker.submit)
 
     def _process(self, pair: InputPair) -> None:
+        with self._drops_counted():
+            self._send_later(self._complete(pair), pair.image.arrived_ns)
+
+    def _complete(self, pair: InputPair) -> DepthMap | None:
+        pipeline, extrinsics, outputs = self._pipeline, self._extrinsics, self._outputs
+        assert pipeline is not None and extrinsics is not None and outputs is not None  # noqa: PT018
+        if not outputs.wanted():
+            self._statistics.drop("no_subscribers", "nobody listens to the depth topics")
+            return None
+        image, scan = pair.image, pair.scan
+        T_cam_lidar = extrinsics.lookup(image.frame_id, scan.frame_id, pair.image_stamp_ns)
+        frame = Frame(
+            pair.image_stamp_ns,
+            image.frame_id,
+            image.rgb,
+            image.camera,
+            points=scan.points,
+            T_cam_lidar=T_cam_lidar,
+            scan_stamp_ns=pair.scan_stamp_ns,
+        )
+        return pipeline.process(frame)
+
+    def _send_later(self, depth_map: DepthMap | None, arrived_ns: int) -> None:
+        if depth_map is not None and self._sender is not None:
+            self._sender.submit((depth_map, arrived_ns))
+
+    def _send(self, completed: tuple[DepthMap, int]) -> None:
+        depth_map, arrived_ns = completed
+        with self._drops_counted():
+            assert self._outputs is not None
+            self._outputs.publish(depth_map)
+            age_ns = self.get_clock().now().nanoseconds - depth_map.stamp_ns
+            self._statistics.publish(age_ns / 1e9, (monotonic_ns() - arrived_ns) / 1e9, depth_map.timings)
+
+    @contextmanager
+    def _drops_counted(self) -> Iterator[None]:
         try:
-            self._publish(pair)
+            yield
         except NodeError as error:
             self._statistics.drop("no_transform", str(error))
         except DepthRosError as error:
@@ -136,33 +177,7 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
                 f"internal_{type(error).__name__}", f"unexpected error, please report:\n{format_exc()}"
             )
 
-    def _publish(self, pair: InputPair) -> None:
-        pipeline, extrinsics, outputs = self._pipeline, self._extrinsics, self._outputs
-        assert pipeline is not None and extrinsics is not None and outputs is not None  # noqa: PT018
-        if not outputs.wanted():
-            self._statistics.drop("no_subscribers", "nobody listens to the depth topics")
-            return
-        image, scan = pair.image, pair.scan
-        T_cam_lidar = extrinsics.lookup(image.frame_id, scan.frame_id, pair.image_stamp_ns)
-        depth_map = pipeline.process(
-            Frame(
-                pair.image_stamp_ns,
-                image.frame_id,
-                image.rgb,
-                image.camera,
-                points=scan.points,
-                T_cam_lidar=T_cam_lidar,
-                scan_stamp_ns=pair.scan_stamp_ns,
-            )
-        )
-        outputs.publish(depth_map)
-        self._count(depth_map, image.arrived_ns)
-
-    def _count(self, depth_map: DepthMap, arrived_ns: int) -> None:
-        age_ns = self.get_clock().now().nanoseconds - depth_map.stamp_ns
-        self._statistics.publish(age_ns / 1e9, (monotonic_ns() - arrived_ns) / 1e9, depth_map.timings)
-
-    def _superseded(self, _pair: InputPair) -> None:
+    def _superseded(self, _item: object) -> None:
         if self._pairing.value.queue_policy == "latest":
             self._statistics.drop("superseded", "a newer pair came before this one could be completed")
         else:
@@ -180,6 +195,8 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         if self._pairing in changed and self._inputs is not None and self._worker is not None:
             self._inputs.set_pairing(self._pairing.value)
             self._worker.resize(self._queue_size())
+        if self._pairing in changed and self._sender is not None:
+            self._sender.resize(self._queue_size())
 
     def _change_extrinsics(self) -> None:
         links = {name: group.value for name, group in self._links.items()}
@@ -206,6 +223,9 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
             self.destroy_timer(self._demand)
             self._worker.close()
             self._worker = None
+        if self._sender is not None:
+            self._sender.close()
+            self._sender = None
 
     def _release(self) -> None:
         if self._outputs is not None:

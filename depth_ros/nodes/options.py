@@ -13,7 +13,8 @@ class PlayOptions:
 
     rate: 2.0 is twice as fast. topics: only these (none: all). loop: start again at the end. clock: publish /clock with
     every message. reliability: reliable, best_effort, or recorded (what the bag says). depth: keep-last of the
-    publishers. wait_for: topics that must have a subscriber before the first message, within `wait_timeout` seconds.
+    publishers. wait_for: topics that must have a subscriber (named twice: two) before the first message, within
+    `wait_timeout` seconds.
     """
 
     path: Path
@@ -22,7 +23,7 @@ class PlayOptions:
     loop: bool = False
     clock: bool = False
     reliability: str = "reliable"
-    depth: int = 10
+    depth: int = 50
     wait_for: tuple[str, ...] = ()
     wait_timeout: float = 30.0
 
@@ -60,9 +61,13 @@ def add_play_arguments(parser: argparse.ArgumentParser) -> None:
         default="reliable",
         help="what the publishers offer (default reliable: stock Fast DDS loses large best-effort messages)",
     )
-    parser.add_argument("--depth", type=int, default=10, help="keep-last of the publishers (default 10)")
+    parser.add_argument("--depth", type=int, default=50, help="keep-last of the publishers (default 50)")
     parser.add_argument(
-        "--wait-for", nargs="+", default=[], metavar="TOPIC", help="start once each of these has a subscriber"
+        "--wait-for",
+        nargs="+",
+        default=[],
+        metavar="TOPIC",
+        help="start once each of these has a subscriber (named twice: two)",
     )
     parser.add_argument("--wait-timeout", type=float, default=30.0, metavar="S", help="give up after (default 30)")
 

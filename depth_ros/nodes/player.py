@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from itertools import count
 from threading import Event
@@ -86,14 +87,15 @@ class BagPlayer(Node):  # type: ignore[misc]
         unknown = [topic for topic in self._options.wait_for if topic not in self._outputs]
         if unknown:
             raise NodeError(f"{', '.join(unknown)}: not played, so not to wait for: {', '.join(self._outputs)} are")
-        deadline, lonely = monotonic() + self._options.wait_timeout, list(self._options.wait_for)
+        wanted = Counter(self._options.wait_for)
+        deadline, lonely = monotonic() + self._options.wait_timeout, list(wanted)
         while lonely and not self._stop.wait(0.05):
             if monotonic() > deadline:
                 raise NodeError(
                     f"no subscriber on {', '.join(lonely)} in {self._options.wait_timeout:g} s: start the node first, "
                     "and check ROS_DOMAIN_ID and the remaps"
                 )
-            lonely = [topic for topic in lonely if not self._outputs[topic].get_subscription_count()]
+            lonely = [topic for topic in lonely if self._outputs[topic].get_subscription_count() < wanted[topic]]
         if self._options.wait_for:
             self._stop.wait(SETTLE_S)
 

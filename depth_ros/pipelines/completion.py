@@ -9,7 +9,7 @@ from depth_ros.classical.fill import complete
 from depth_ros.config import CompletionConfig
 from depth_ros.errors import CompletionError
 from depth_ros.frame import DepthMap, Frame
-from depth_ros.geometry.lidar import see_through_filter
+from depth_ros.geometry.lidar import see_through_filter, see_through_window
 from depth_ros.pipelines.base import Stopwatch, project, rectify
 
 
@@ -41,7 +41,7 @@ class ClassicalCompletion:
         if frame.sparse_depth is not None:
             return _checked(frame.sparse_depth, frame)
         sparse = project(frame, self._config).depth
-        return see_through_filter(sparse) if self._config.see_through else sparse
+        return see_through_filter(sparse, see_through_window(sparse)) if self._config.see_through else sparse
 
 
 def _checked(sparse: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from depth_ros.geometry.lidar import SEE_THROUGH_WINDOW, see_through_window
+from depth_ros.geometry.spacing import distance_to_empty, line_spacing, measure_spacing
+
+
+def distances(measured: np.ndarray) -> np.ndarray:
+    return np.asarray(cv2.distanceTransform((~measured).astype(np.uint8), cv2.DIST_L2, 5))
+
+
+@pytest.mark.parametrize("gap", [8, 20, 40])
+def test_gap_and_direction_of_scan_lines(gap: int) -> None:
+    measured = np.zeros((300, 400), dtype=np.bool_)
+    measured[10::gap, ::3] = True
+    rows, columns = np.nonzero(measured)
+    found = measure_spacing(rows, columns, distances(measured))
+    assert found.gap == pytest.approx(gap, rel=0.2)
+    assert found.stretch > 1.9
+    assert line_spacing(measured) == (3.0, gap)
+
+
+def test_random_points_have_no_direction() -> None:
+    measured = np.random.default_rng(0).random((300, 300)) < 0.02
+    rows, columns = np.nonzero(measured)
+    found = measure_spacing(rows, columns, distances(measured))
+    assert 0.7 < found.stretch < 1.4
+    assert 1.5 < found.gap * np.sqrt(0.02) < 2.3
+
+
+def test_see_through_window_follows_the_dense_lines_only() -> None:
+    depth = np.zeros((375, 1242), np.float32)
+    assert see_through_window(depth) == SEE_THROUGH_WINDOW
+    depth[100::5, ::3] = 10
+    assert see_through_window(depth) == SEE_THROUGH_WINDOW
+    sparse = np.zeros_like(depth)
+    sparse[100::24, ::3] = 10
+    assert see_through_window(sparse) == (25, 9)
+    sparse[200:300:5, ::3] = 10
+    assert see_through_window(sparse) == SEE_THROUGH_WINDOW
+
+
+def test_discs_bridge_gaps_up_to_twice_their_radius() -> None:
+    measured = np.zeros((100, 100), dtype=np.bool_)
+    measured[20, :] = measured[36, :] = measured[80, :] = True
+    radius = 10.0
+    hull = distance_to_empty(distances(measured).astype(np.float32), radius) >= radius
+    assert hull[20:37].all()
+    assert not hull[50:70].any()
+    assert not hull[:10].any()
+    assert np.isinf(distance_to_empty(np.zeros((5, 5), np.float32), radius)).all()
