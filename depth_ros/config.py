@@ -77,7 +77,10 @@ class PairingConfig:
 
     sync_slop: float = setting(0.06, "largest distance in time between image and scan (s)", low=0.0, high=10.0)
     max_wait: float = setting(0.15, "how long an image waits for a scan that may be nearer (s)", low=0.0, high=10.0)
-    queue_size: int = setting(10, "images and scans that are kept at most", low=1, high=1000)
+    lost_after: float = setting(
+        1.0, "how long an image without any scan within sync_slop waits before it is dropped (s)", low=0.0, high=60.0
+    )
+    queue_size: int = setting(30, "images and scans that are kept at most", low=1, high=1000)
     queue_policy: str = setting(
         "latest", "latest: newest pair first, older ones dropped; all: every pair in order", choices=("latest", "all")
     )

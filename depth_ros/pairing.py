@@ -45,7 +45,8 @@ class Pairer(Generic[Image, Scan]):
 
     A scan may serve several images; an image gives one pair at most, and pairs leave in the order of their stamps. An
     image is settled as soon as no nearer scan can come: a scan with a stamp at or after its own is in, or the last scan
-    is nearer than half the shortest of the last ten intervals between scans; or else `max_wait` after its arrival.
+    is nearer than half the shortest of the last ten intervals between scans; or `max_wait` after its arrival, when a scan
+    within the slop is here; or `lost_after` its arrival, with none.
     `now_ns` is any steady clock (live) or the recorded arrival time (offline). A stamp that lies more than half a
     second (or twice the slop) before the newest one of its sensor is a jump back in time, as of a bag that starts
     again: what belongs to the time before is forgotten.
@@ -57,6 +58,7 @@ class Pairer(Generic[Image, Scan]):
     def __init__(self, config: PairingConfig) -> None:
         self._slop_ns = round(config.sync_slop * _NS)
         self._wait_ns = round(config.max_wait * _NS)
+        self._lost_ns = max(self._wait_ns, round(config.lost_after * _NS))
         self._jump_ns = max(LEAST_JUMP_NS, 2 * self._slop_ns)
         self._size = config.queue_size
         self._images: list[_Waiting[Image]] = []
@@ -106,17 +108,17 @@ class Pairer(Generic[Image, Scan]):
         return self._settle(ready)
 
     def _is_settled(self, image: _Waiting[Image], now_ns: int) -> bool:
-        if now_ns - image.arrival_ns >= self._wait_ns:
-            return True
+        waited_ns = now_ns - image.arrival_ns
         after = bisect_left(self._scans, image)
         # A scan far ahead is not the next one but a leftover of another time: it settles nothing.
         if after < len(self._scans) and self._scans[after].stamp_ns <= image.stamp_ns + self._jump_ns:
             return True
+        gap = image.stamp_ns - self._scans[after - 1].stamp_ns if after > 0 else self._slop_ns + 1
+        if gap > self._slop_ns:
+            return waited_ns >= self._lost_ns
         # Few intervals may all span a lost scan, and then a nearer scan would come after all.
-        if after == 0 or len(self._intervals) < REMEMBERED_INTERVALS:
-            return False
-        near = min(min(self._intervals) // 2, self._slop_ns)
-        return image.stamp_ns - self._scans[after - 1].stamp_ns <= near
+        is_steady = len(self._intervals) == REMEMBERED_INTERVALS
+        return waited_ns >= self._wait_ns or (is_steady and gap <= min(self._intervals) // 2)
 
     def _settle(self, images: Iterable[_Waiting[Image]]) -> list[Pair[Image, Scan]]:
         pairs = []

@@ -84,9 +84,17 @@ def test_scan_beyond_the_slop_is_counted_with_its_distance() -> None:
     p = pairer(sync_slop=0.02)
     p.add_scan(0, "s", 0)
     p.add_image(100 * MS, "i", 0)
-    assert p.poll(160 * MS) == []
+    assert p.poll(1000 * MS) == []
     assert p.counters["scan_too_far"] == 1
     assert p.nearest_gap_ns == 100 * MS
+
+
+def test_image_without_a_scan_in_the_slop_waits_for_one_that_is_late() -> None:
+    p = pairer(max_wait=0.05, lost_after=1.0)
+    p.add_scan(0, "s0", 0)
+    p.add_image(100 * MS, "i", 100 * MS)
+    assert p.poll(900 * MS) == []
+    assert [pair.scan for pair in p.add_scan(90 * MS, "late", 950 * MS)] == ["late"]
 
 
 def test_image_without_any_scan_is_counted() -> None:

@@ -18,7 +18,7 @@ NODES = Path(__file__).parent.parent / "nodes"
 INPUTS = {"image": "/camera/image_raw", "camera_info": "/camera/camera_info", "points": "/lidar/points"}
 OUTPUTS = ("/depth/image_rect", "/depth/sigma", "/depth/source", "/depth/camera_info", "/diagnostics")
 # A machine that is slower than the sensors still answers every image, only later.
-EVERY_IMAGE = {"queue_policy": "all", "queue_size": "1000", "max_wait": "1.0"}
+EVERY_IMAGE = {"queue_policy": "all", "queue_size": "1000", "lost_after": "10.0", "output_depth": "50"}
 SETTLE_S = 3.0
 STOP_S = 20.0
 

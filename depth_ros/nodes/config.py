@@ -48,7 +48,7 @@ class OutputConfig:
     output_reliability: str = setting(
         "reliable", "what the output topics offer", choices=("reliable", "best_effort"), read_only=True
     )
-    output_depth: int = setting(5, "messages of each output that are kept at most", low=1, high=100, read_only=True)
+    output_depth: int = setting(10, "messages of each output that are kept at most", low=1, high=100, read_only=True)
 
     def __post_init__(self) -> None:
         check(self)

@@ -98,7 +98,7 @@ class Inputs:
         """Pair by `config` from now on; what waits for a partner is forgotten."""
         self._pairer: Pairer[ImageInput, ScanInput] = Pairer(config)
         self._counted.clear()
-        self._wait_ns = round(config.max_wait * 1e9)
+        self._wait_ns = round(max(config.max_wait, config.lost_after) * 1e9)
         self._last_image_ns = 0
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ LIDAR_AHEAD = [
     *("-p", "extrinsics.lidar.parent:=camera", "-p", "extrinsics.lidar.child:=lidar"),
     *("-p", "extrinsics.lidar.quat:=[0.5, -0.5, 0.5, 0.5]"),
 ]
-PATIENT = ("-p", "max_wait:=0.3")
+PATIENT = ("-p", "lost_after:=0.3", "-p", "queue_size:=10")
 
 
 class Feed:
@@ -81,7 +81,7 @@ def _no_camera_info(feed: Feed) -> None:
     feed.expect_drops(bad_camera_info=1)
     feed.probe.send_info(feed.stamp)
     feed.expect_drops(image_without_scan=10, image_queue_full=WAITING_IMAGES - 10)
-    feed.probe.spin_for(0.5)  # longer than max_wait
+    feed.probe.spin_for(0.5)  # longer than lost_after
 
 
 def _bad_clouds(feed: Feed) -> None:
