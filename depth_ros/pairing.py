@@ -45,8 +45,8 @@ class Pairer(Generic[Image, Scan]):
 
     A scan may serve several images; an image gives one pair at most, and pairs leave in the order of their stamps. An
     image is settled as soon as no nearer scan can come: a scan with a stamp at or after its own is in, or the last scan
-    is nearer than half the shortest of the last ten intervals between scans; or `max_wait` after its arrival, when a scan
-    within the slop is here; or `lost_after` its arrival, with none.
+    is nearer than half the shortest of the last ten intervals between scans; or `max_wait` after its arrival, when a
+    scan within the slop is here; or `lost_after` its arrival, with none.
     `now_ns` is any steady clock (live) or the recorded arrival time (offline). A stamp that lies more than half a
     second (or twice the slop) before the newest one of its sensor is a jump back in time, as of a bag that starts
     again: what belongs to the time before is forgotten.
@@ -139,18 +139,20 @@ class Pairer(Generic[Image, Scan]):
     def _watch_time(self, sensor: str, stamp_ns: int) -> None:
         newest = self._newest.get(sensor, stamp_ns)
         if stamp_ns < newest - self._jump_ns:
-            self._forget_after(stamp_ns + self._jump_ns)
+            self._forget(sensor, stamp_ns)
             newest = stamp_ns
         self._newest[sensor] = max(newest, stamp_ns)
 
-    def _forget_after(self, stamp_ns: int) -> None:
-        kept = [image for image in self._images if image.stamp_ns <= stamp_ns]
-        self.counters["image_time_jump"] += len(self._images) - len(kept)
+    def _forget(self, jumped: str, stamp_ns: int) -> None:
+        """Forget what is of the time before: all of the sensor that jumped, and of the other unless it jumped first."""
         self.counters["time_jump"] += 1
-        self._images = kept
-        self._scans = [scan for scan in self._scans if scan.stamp_ns <= stamp_ns]
-        if self._settled_ns is not None and self._settled_ns > stamp_ns:
+        before = {sensor for sensor, newest in self._newest.items() if newest > stamp_ns + self._jump_ns}
+        if "image" in before | {jumped}:
+            self.counters["image_time_jump"] += len(self._images)
+            self._images.clear()
             self._settled_ns = None
+        if "scan" in before | {jumped}:
+            self._scans.clear()
 
     @staticmethod
     def _insert(queue: list[_Waiting[Item]], stamp_ns: int, item: Item, now_ns: int) -> bool:

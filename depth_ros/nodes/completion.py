@@ -22,7 +22,7 @@ from depth_ros.nodes.parameters import ParameterGroup, watch
 from depth_ros.nodes.qos import steady_timer
 from depth_ros.nodes.spin import run
 from depth_ros.nodes.worker import Worker
-from depth_ros.pipelines.base import Pipeline
+from depth_ros.pipelines.base import Pipeline, warm_up
 from depth_ros.pipelines.factory import make_pipeline, resolve
 
 DEMAND_PERIOD_S = 0.1
@@ -76,6 +76,7 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         """Build the pipeline and the publishers; FAILURE, with the reason logged, when that cannot be done."""
         try:
             self._pipeline = make_pipeline(self._completion.value)
+            warm_up(self._pipeline)
             self._extrinsics = self._make_extrinsics()
         except DepthRosError as error:
             self.get_logger().error(f"cannot configure: {error}")

@@ -15,6 +15,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from depth_ros.errors import DepthRosError, NodeError
+from depth_ros.nodes.memory import keep_freed_memory
 
 SLICE_S = 0.2
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -70,6 +71,7 @@ def warn_of_mixed_ros(logger: Any) -> None:
 
 
 def _run(make_node: Callable[[], Any], args: Sequence[str] | None) -> None:
+    keep_freed_memory()
     with ros_context(args) as stop:
         node, executor = make_node(), SingleThreadedExecutor()
         try:

@@ -8,11 +8,17 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Protocol
 
+import numpy as np
+
 from depth_ros.config import CompletionConfig
 from depth_ros.errors import CompletionError
 from depth_ros.frame import DepthMap, Frame
+from depth_ros.geometry.camera import Camera
 from depth_ros.geometry.distortion import rectify_image
 from depth_ros.geometry.lidar import SparseDepth, project_points
+
+
+WARM_SIZE = (1280, 384)
 
 
 class Pipeline(Protocol):
@@ -53,3 +59,13 @@ def project(frame: Frame, config: CompletionConfig) -> SparseDepth:
             f"no transform from the LiDAR to '{frame.frame_id}': give the extrinsics as parameters, file or TF"
         )
     return project_points(frame.points.xyz, frame.T_cam_lidar, frame.camera, config.min_depth, config.max_depth)
+
+
+def warm_up(pipeline: Pipeline) -> None:
+    """Run a made-up frame, so that the first real one finds libraries loaded, threads started and memory at hand."""
+    width, height = WARM_SIZE
+    camera = Camera.from_focal(width, height, width, width, width / 2, height / 2)
+    rows, columns = np.indices((height, width))
+    lines = np.where((rows % 8 == 0) & (rows > height // 4), np.float32(5) + columns.astype(np.float32) / width, 0)
+    rgb = np.zeros((height, width, 3), np.uint8)
+    pipeline.process(Frame(0, "", rgb, camera, sparse_depth=lines.astype(np.float32)))
