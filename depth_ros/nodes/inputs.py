@@ -24,8 +24,8 @@ from depth_ros.nodes.qos import InputSubscription, steady_timer
 from depth_ros.pairing import Pair, Pairer
 
 TOPICS = ("image", "camera_info", "points")
-# Stock Fast DDS can hold a first CameraInfo back for a second, behind large messages.
-WAITING_IMAGES = 20
+# A first CameraInfo that stock Fast DDS loses behind large messages is repaired at the next heartbeat, 3 s later.
+WAITING_IMAGES = 40
 POLL_S = 0.01
 NOT_DROPS = frozenset({"paired", "time_jump", "scan_unused"})
 WHY = {
