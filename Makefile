@@ -38,7 +38,7 @@ ifeq ($(OLDEST_PYTHON),)
 	@echo "NOT CHECKED: the oldest supported versions (no python3.10 here)"
 else
 	$(MAKE) .venv-oldest/current
-	.venv-oldest/bin/python -m pytest -c pyproject.toml -m "not live"
+	.venv-oldest/bin/python -m pytest
 endif
 
 bench: .venv/current

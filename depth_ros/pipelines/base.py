@@ -17,7 +17,6 @@ from depth_ros.geometry.camera import Camera
 from depth_ros.geometry.distortion import rectify_image
 from depth_ros.geometry.lidar import SparseDepth, project_points
 
-
 WARM_SIZE = (1280, 384)
 
 

@@ -13,22 +13,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from numpy.typing import NDArray
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-rclpy = pytest.importorskip("rclpy")
-
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2  # noqa: E402
-
-from depth_ros import nodes  # noqa: E402
-from depth_ros.frame import PointCloud  # noqa: E402
-from depth_ros.geometry.camera import Camera  # noqa: E402
-from depth_ros.messages.decode import stamp_ns  # noqa: E402
-from depth_ros.messages.encode import encode_camera, encode_cloud, encode_image  # noqa: E402
-from depth_ros.nodes.factory import make  # noqa: E402
-from depth_ros.nodes.outputs import KINDS  # noqa: E402
-from depth_ros.nodes.qos import profile  # noqa: E402
+from depth_ros import nodes
+from depth_ros.frame import PointCloud
+from depth_ros.geometry.camera import Camera
+from depth_ros.messages.decode import stamp_ns
+from depth_ros.messages.encode import encode_camera, encode_cloud, encode_image
+from depth_ros.nodes.factory import make
+from depth_ros.nodes.outputs import KINDS
+from depth_ros.nodes.qos import profile
 
 PATIENCE_S = 15.0
 CAMERA = Camera.from_focal(160, 120, 100, 100, 80, 60)

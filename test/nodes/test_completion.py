@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-rclpy = pytest.importorskip("rclpy")
-
-from depth_ros.geometry.camera import Camera  # noqa: E402
-from depth_ros.messages.decode import decode_array  # noqa: E402
-from depth_ros.nodes.factory import make  # noqa: E402
-from depth_ros.nodes.inputs import WAITING_IMAGES  # noqa: E402
-from depth_ros.nodes.outputs import KINDS  # noqa: E402
+from depth_ros.geometry.camera import Camera
+from depth_ros.messages.decode import decode_array
+from depth_ros.nodes.factory import make
+from depth_ros.nodes.inputs import WAITING_IMAGES
+from depth_ros.nodes.outputs import KINDS
 
 pytestmark = pytest.mark.live
 NODE = "depth_ros.nodes.completion"

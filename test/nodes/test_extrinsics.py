@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rclpy
 
-rclpy = pytest.importorskip("rclpy")
-
-from depth_ros.errors import ConfigError, NodeError  # noqa: E402
-from depth_ros.geometry.rigid import compose, from_xyz_quat, invert  # noqa: E402
-from depth_ros.nodes.config import ExtrinsicsConfig, LinkConfig  # noqa: E402
-from depth_ros.nodes.extrinsics import Link, StaticExtrinsics, make_extrinsics, read_links  # noqa: E402
+from depth_ros.errors import ConfigError, NodeError
+from depth_ros.geometry.rigid import compose, from_xyz_quat, invert
+from depth_ros.nodes.config import ExtrinsicsConfig, LinkConfig
+from depth_ros.nodes.extrinsics import Link, StaticExtrinsics, make_extrinsics, read_links
 
 TURN = [0.5, -0.5, 0.5, 0.5]
 A = from_xyz_quat([1.0, 2.0, 3.0], [0.0, 0.0, 0.0, 1.0])

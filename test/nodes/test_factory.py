@@ -6,9 +6,6 @@ from array import array
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy")
-
 from rclpy.serialization import deserialize_message, serialize_message
 
 from depth_ros.errors import MessageError

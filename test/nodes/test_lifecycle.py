@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
-rclpy = pytest.importorskip("rclpy")
-
-from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
-
-from depth_ros.nodes.completion import CompletionNode  # noqa: E402
+from depth_ros.nodes.completion import CompletionNode
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 TOPIC = "/depth/image_rect"

@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rclpy
 import yaml
+from rclpy.parameter import Parameter
 
-rclpy = pytest.importorskip("rclpy")
-
-from rclpy.parameter import Parameter  # noqa: E402
-
-from depth_ros.config import PairingConfig  # noqa: E402
-from depth_ros.errors import ConfigError, NodeError  # noqa: E402
-from depth_ros.nodes.completion import CompletionNode  # noqa: E402
-from depth_ros.nodes.config import InputConfig  # noqa: E402
-from depth_ros.nodes.parameters import ParameterGroup, watch  # noqa: E402
+from depth_ros.config import PairingConfig
+from depth_ros.errors import ConfigError, NodeError
+from depth_ros.nodes.completion import CompletionNode
+from depth_ros.nodes.config import InputConfig
+from depth_ros.nodes.parameters import ParameterGroup, watch
 
 CONFIG = Path(__file__).parents[2] / "config" / "completion.yaml"
 RCLPYS_OWN = ("use_sim_time", "start_type_description_service", "qos_overrides.")

@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 
-rclpy = pytest.importorskip("rclpy")
-
-from depth_ros.bags.bag_file import BagFile  # noqa: E402
-from depth_ros.bags.writer import BagWriter, bag_factory  # noqa: E402
-from depth_ros.geometry.camera import Camera  # noqa: E402
-from depth_ros.messages.encode import encode_camera  # noqa: E402
-from depth_ros.nodes import player  # noqa: E402
+from depth_ros.bags.bag_file import BagFile
+from depth_ros.bags.writer import BagWriter, bag_factory
+from depth_ros.geometry.camera import Camera
+from depth_ros.messages.encode import encode_camera
+from depth_ros.nodes import player
 
 pytestmark = pytest.mark.live
 PLAYER, VERB = "depth_ros.nodes.player", "depth_ros"

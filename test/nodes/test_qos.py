@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import CameraInfo
 
-rclpy = pytest.importorskip("rclpy")
-
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from sensor_msgs.msg import CameraInfo  # noqa: E402
-
-from depth_ros.nodes.qos import InputSubscription, offered_reliability, profile  # noqa: E402
+from depth_ros.nodes.qos import InputSubscription, offered_reliability, profile
 
 pytestmark = pytest.mark.live
 

@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
-rclpy = pytest.importorskip("rclpy")
-
-from depth_ros.bags.bag_file import BagFile  # noqa: E402
-from depth_ros.errors import BagError, NodeError  # noqa: E402
-from depth_ros.nodes.options import RecordOptions  # noqa: E402
-from depth_ros.nodes.recorder import record  # noqa: E402
+from depth_ros.bags.bag_file import BagFile
+from depth_ros.errors import BagError, NodeError
+from depth_ros.nodes.options import RecordOptions
+from depth_ros.nodes.recorder import record
 
 pytestmark = pytest.mark.live
 
