@@ -94,6 +94,7 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         self._sender = Worker(self._send, self._superseded, self._queue_size())
         self._worker = Worker(self._process, self._superseded, self._queue_size())
         self._demand = steady_timer(self, DEMAND_PERIOD_S, self._subscribe_on_demand)
+        self.get_logger().info("active: subscribes to its inputs as soon as somebody listens to a depth topic")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

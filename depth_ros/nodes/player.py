@@ -93,7 +93,7 @@ class BagPlayer(Node):  # type: ignore[misc]
             if monotonic() > deadline:
                 raise NodeError(
                     f"no subscriber on {', '.join(lonely)} in {self._options.wait_timeout:g} s: start the node first, "
-                    "and check ROS_DOMAIN_ID and the remaps"
+                    "check ROS_DOMAIN_ID and the remaps, and let somebody listen to its depth (it subscribes only then)"
                 )
             lonely = [topic for topic in lonely if self._outputs[topic].get_subscription_count() < wanted[topic]]
         if self._options.wait_for:
