@@ -45,6 +45,9 @@ bench: .venv/current
 	$(BIN)/python benchmarks/conversions.py
 	$(BIN)/python benchmarks/completion_accuracy.py
 	$(BIN)/python benchmarks/completion_speed.py
+	$(BIN)/depth_ros bag from-kitti $(DEPTH_ROS_TEST_DATA)/kitti/sequence_2011_09_26 bench_output/kitti --overwrite
+	$(BIN)/python benchmarks/live_replay.py bench_output/kitti --runs 3 --reliability reliable --set queue_policy:=all
+	$(BIN)/python benchmarks/live_replay.py bench_output/kitti --runs 3 --reliability best_effort --profile --set queue_policy:=all
 
 .venv/current: requirements/lock.txt setup.py setup.cfg
 	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 here: install one, or say make PYTHON=/path/to/python"; exit 1; }

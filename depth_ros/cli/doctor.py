@@ -16,7 +16,10 @@ from pathlib import Path
 WHEELS = "pip install ros-kilted-rclpy ros-kilted-rmw-fastrtps-cpp ros-kilted-sensor-msgs ros-kilted-diagnostic-msgs"
 LIBRARIES = {"numpy": "numpy", "cv2": "opencv-python-headless", "scipy": "scipy", "yaml": "PyYAML"}
 OFFLINE = {"rosbags": "rosbags", "jinja2": "Jinja2", "matplotlib": "matplotlib", "tqdm": "tqdm"}
-ROS_EXTRAS = ("tf2_ros", "launch_ros", "message_filters", "cv_bridge", "sensor_msgs_py", "launch_testing")
+ROS_EXTRAS = {
+    "tf2_ros": ("tf2-ros-py", "without it extrinsics come from parameters or a file, not from /tf"),
+    "launch_ros": ("launch-ros", "without it start completion_node itself, not its launch file"),
+}
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,9 @@ def _ros() -> Iterator[Finding]:
         f"ROS {distro} is sourced, but rclpy comes from a Python environment: use one of the two" if mixed else "",
     )
     yield Finding("ros", "RMW", "ok", os.environ.get("RMW_IMPLEMENTATION", "default of the distribution"))
-    for module in ROS_EXTRAS:
+    for module, (package, use) in ROS_EXTRAS.items():
         found = importlib.util.find_spec(module) is not None
-        remedy = f"only with a ROS distribution: apt install ros-{distro or 'DISTRO'}-{module.replace('_', '-')}"
+        remedy = f"{use}; with a ROS distribution: apt install ros-{distro or 'DISTRO'}-{package}"
         yield Finding(
             "ros", module, "ok" if found else "note", "present" if found else "absent", "" if found else remedy
         )
