@@ -31,7 +31,7 @@ from depth_ros.evaluation.cases import EvaluationConfig, make_cases
 from depth_ros.evaluation.holdout import input_depth
 from depth_ros.frame import Frame
 from depth_ros.geometry.lidar import project_points, see_through_filter, see_through_window
-from depth_ros.geometry.spacing import distance_to_empty, measure_spacing
+from depth_ros.geometry.spacing import Spacing, distance_to_empty, measure_gap, measure_stretch
 
 THREADS = 2
 FOLDERS = ("object_testing", "object_training")
@@ -66,15 +66,18 @@ def stages(given: Input) -> dict[str, Callable[[], Any]]:
     rows, columns = np.nonzero(sparse)
     value = 1 / sparse[rows, columns].astype(np.float64)
     near = nearest_fill(sparse)
-    spacing = measure_spacing(rows, columns, near.distance)
-    edges = delaunay_edges(rows, columns, spacing.stretch)
+    stretch = measure_stretch(rows, columns, sparse.shape)
+    edges = delaunay_edges(rows, columns, stretch)
+    clearance = near.distance[rows[edges].sum(axis=1) // 2, columns[edges].sum(axis=1) // 2]
+    spacing = Spacing(measure_gap(rows, columns, near.distance, clearance), stretch)
     surface = interpolate(edges, rows, columns, value, sparse.shape)
     return {
         "plain Qhull alone": lambda: Delaunay(np.column_stack([columns, rows])),
         "complete, whole": lambda: complete(sparse, frame.rgb),
         "  nearest fill": lambda: nearest_fill(sparse),
-        "  spacing": lambda: measure_spacing(rows, columns, near.distance),
-        "  triangulation": lambda: delaunay_edges(rows, columns, spacing.stretch),
+        "  stretch": lambda: measure_stretch(rows, columns, sparse.shape),
+        "  triangulation": lambda: delaunay_edges(rows, columns, stretch),
+        "  gap": lambda: measure_gap(rows, columns, near.distance, clearance),
         "  interpolation": lambda: interpolate(edges, rows, columns, value, sparse.shape),
         "  coverage": lambda: distance_to_empty(near.distance, 1.5 * spacing.gap),
         "  local model": lambda: refine(surface.value, rows, columns, value, frame.rgb, spacing),

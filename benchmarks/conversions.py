@@ -1,13 +1,14 @@
 """Conversions measured against the ways people use today: ms per 1280x720 image and per 130k-point cloud.
 
-depth_ros is timed beside the way of cv_bridge (images) or sensor_msgs_py (clouds) and beside a plain Python loop. The
-others are written here from what those packages are documented to do, in NumPy and OpenCV, without their own overhead.
+depth_ros is timed beside "the way of cv_bridge" (images) or "the way of sensor_msgs_py" (clouds) and beside a plain
+Python loop. The others are imitations, written here from what those packages are documented to do, in NumPy and OpenCV,
+without their own overhead: the packages themselves do not run here.
 Messages are plain objects whose `data` is an array.array, as rclpy's is. The ways of a case are first found equal, then
 take turns in a rotating order, each after an untimed call of its own; a ratio is the median over the rounds of one
 way's time by depth_ros's.
 
     python benchmarks/conversions.py
-    python benchmarks/conversions.py --rounds 5 --json
+    python benchmarks/conversions.py --json benchmarks/results/conversions.json
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from __future__ import annotations
 import argparse
 import array
 import json
+import os
+import platform
 import statistics
 import struct
 import sys
 import time
 import types
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -28,6 +32,7 @@ import numpy as np
 from numpy.lib import recfunctions
 from numpy.typing import NDArray
 
+from depth_ros.evaluation.result import used_versions
 from depth_ros.frame import DepthMap, PointCloud
 from depth_ros.geometry.camera import Camera
 from depth_ros.geometry.cloud import depth_to_points
@@ -35,6 +40,7 @@ from depth_ros.messages.decode import decode_cloud, decode_image
 from depth_ros.messages.depth_encoding import decode_depth
 from depth_ros.messages.encode import encode_cloud, encode_depth, encode_depth_cloud, encode_image
 
+CV_BRIDGE, SENSOR_MSGS_PY = "the way of cv_bridge", "the way of sensor_msgs_py"
 WIDTH, HEIGHT, POINTS = 1280, 720, 130_000
 NUMPY_CODES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 STRUCT_CODES = {2: "B", 4: "H", 5: "i", 6: "I", 7: "f"}
@@ -78,7 +84,7 @@ def image_cases(rng: np.random.Generator) -> Iterator[Case]:
         "encode rgb8",
         {
             "depth_ros": lambda: sent(encode_image(make, 0, "camera", rgb, "rgb8").data),
-            "cv_bridge": lambda: sent(array.array("B", rgb.tobytes())),
+            CV_BRIDGE: lambda: sent(array.array("B", rgb.tobytes())),
             "loop": lambda: sent(array.array("B", rgb.ravel().tolist())),
         },
     )
@@ -97,7 +103,7 @@ def decode_ways(msg: Any) -> dict[str, Way]:
     shape = (msg.height, msg.width, 3)[: 2 if channels == 1 else 3]
     return {
         "depth_ros": lambda: [decode_image(msg)],
-        "cv_bridge": lambda: [to_rgb(np.ndarray(shape, kind, msg.data))],
+        CV_BRIDGE: lambda: [to_rgb(np.ndarray(shape, kind, msg.data))],
         "loop": lambda: [to_rgb(np.array(list(msg.data), np.uint8).view(kind).reshape(shape))],
     }
 
@@ -121,13 +127,13 @@ def depth_cases(depth: NDArray[np.float32]) -> Iterator[Case]:
         values = np.where(values > 65535, 0, np.rint(values)).astype(np.uint16)
         return sent(array.array("B", values.tobytes()))
 
-    yield Case("decode 32FC1 depth", {"depth_ros": lambda: [decode_depth(metres)], "cv_bridge": metres_view})
-    yield Case("decode 16UC1 depth", {"depth_ros": lambda: [decode_depth(millimetres)], "cv_bridge": metres_from_mm})
+    yield Case("decode 32FC1 depth", {"depth_ros": lambda: [decode_depth(metres)], CV_BRIDGE: metres_view})
+    yield Case("decode 16UC1 depth", {"depth_ros": lambda: [decode_depth(millimetres)], CV_BRIDGE: metres_from_mm})
     yield Case(
         "encode 16UC1 depth",
         {
             "depth_ros": lambda: sent(encode_depth(make, 0, "camera", depth, "16UC1").data),
-            "cv_bridge": mm_from_metres,
+            CV_BRIDGE: mm_from_metres,
         },
     )
 
@@ -182,7 +188,7 @@ def cloud_decode_ways(msg: Any) -> dict[str, Way]:
                 kept.append(point)
         return list(np.array(kept).T)
 
-    return {"depth_ros": depth_ros, "sensor_msgs_py": sensor_msgs_py, "loop": loop}
+    return {"depth_ros": depth_ros, SENSOR_MSGS_PY: sensor_msgs_py, "loop": loop}
 
 
 def cloud_encode_ways(cloud: PointCloud, like: Any) -> dict[str, Way]:
@@ -209,7 +215,7 @@ def cloud_encode_ways(cloud: PointCloud, like: Any) -> dict[str, Way]:
 
     return {
         "depth_ros": lambda: sent(encode_cloud(make, 0, "lidar", cloud).data),
-        "sensor_msgs_py": sensor_msgs_py,
+        SENSOR_MSGS_PY: sensor_msgs_py,
         "loop": loop,
     }
 
@@ -239,7 +245,7 @@ def depth_cloud_case(depth: NDArray[np.float32], rng: np.random.Generator) -> Ca
 
     return Case(
         "encode depth cloud 1280x720",
-        {"depth_ros": lambda: sent(encode_depth_cloud(make, depth_map).data), "sensor_msgs_py": sensor_msgs_py},
+        {"depth_ros": lambda: sent(encode_depth_cloud(make, depth_map).data), SENSOR_MSGS_PY: sensor_msgs_py},
     )
 
 
@@ -289,25 +295,46 @@ def measure(case: Case, rounds: int) -> list[dict[str, Any]]:
     ]
 
 
+def machine() -> dict[str, str]:
+    """Return what the figures depend on: processor, cores that this process may use, versions."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "processor": _processor(),
+        "cores": f"{cores}",
+        "opencv threads": f"{cv2.getNumThreads()}",
+        **used_versions(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown")
+
+
 def main() -> None:
-    """Measure every case and print a table or JSON."""
+    """Measure every case, print a table, and store it where --json says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9, help="how often each way is timed (default 9)")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="store machine, versions and figures there as JSON")
     args = parser.parse_args()
     if args.rounds < 1:
         parser.error("--rounds must be at least 1")
+    used = machine()
+    print(", ".join(f"{name} {value}" for name, value in used.items()))
     rows = []
     for case in all_cases():
         check_equal(case)
         rows += measure(case, args.rounds)
     if args.json:
-        print(json.dumps({"rounds": args.rounds, "conversions": rows}, indent=2))
-        return
-    print(f"{'conversion':34} {'way':15} {'wall ms':>9} {'CPU ms':>9} {'ratio':>8}")
+        record = {"machine": used, "rounds": args.rounds, "conversions": rows}
+        args.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(f"{'conversion':34} {'way':25} {'wall ms':>9} {'CPU ms':>9} {'ratio':>8}")
     for row in rows:
         name = row["conversion"] if row["way"] == "depth_ros" else ""
-        print(f"{name:34} {row['way']:15} {row['wall_ms']:9.3f} {row['cpu_ms']:9.3f} {row['ratio']:8.1f}")
+        print(f"{name:34} {row['way']:25} {row['wall_ms']:9.3f} {row['cpu_ms']:9.3f} {row['ratio']:8.1f}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ class ConfigError(DepthRosError):
     """A setting has a wrong name, type or range."""
 
 
+class WorkerError(DepthRosError):
+    """A worker process ended without a result."""
+
+
 class GeometryError(DepthRosError):
     """A camera, transform or array does not describe a possible geometry."""
 

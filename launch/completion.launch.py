@@ -18,7 +18,7 @@ ARGUMENTS = {
     "log_level": ("info", "debug, info, warn, error or fatal"),
     "use_sim_time": ("false", "take the time from /clock (true when a bag is played)"),
     "autostart": ("true", "the node activates itself; false leaves it to a lifecycle manager"),
-    "bag": ("", "bag to play with its /clock; empty: none"),
+    "bag": ("", "bag to play with its /clock, once somebody listens or after 30 s; empty: none"),
     "rviz": ("false", "start rviz2 with the depth cloud"),
 }
 
@@ -48,7 +48,8 @@ def generate_launch_description() -> LaunchDescription:
         package="depth_ros",
         executable="bag_player",
         output="screen",
-        arguments=[value["bag"], "--clock", "--wait-for", value["camera_info"], value["points"]],
+        # The node subscribes once somebody listens: a listener that comes within the timeout sees the bag's beginning.
+        arguments=[value["bag"], "--clock", "--start-anyway", "--wait-for", value["camera_info"], value["points"]],
         condition=IfCondition(PythonExpression(["'", value["bag"], "' != ''"])),
     )
     rviz = Node(

@@ -90,6 +90,8 @@ def test_the_players_options_exist() -> None:
     (player,) = [call for call in node_calls() if ast.literal_eval(call["executable"]) == "bag_player"]
     options = {text for text in strings(player["arguments"]) if text.startswith("--")}
     assert options <= set(parser._option_string_actions)
+    # The node subscribes only once somebody listens: a bag that gave up waiting would leave the user with nothing.
+    assert {"--wait-for", "--start-anyway"} <= options
 
 
 def test_launch_loads_it() -> None:

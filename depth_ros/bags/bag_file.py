@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from depth_ros.bags.cut_mcap import CutMcap
-from depth_ros.bags.source import bag_files
 from depth_ros.bags.writer import type_store
 from depth_ros.errors import BagError
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader as Reader2
 
 _log = logging.getLogger("depth_ros")
+
+BAG_SUFFIXES = (".mcap", ".db3", ".bag")
 
 
 class Topic(NamedTuple):
@@ -162,3 +163,20 @@ def _topic(connection: Connection, counted: int) -> Topic:
 
 def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def is_bag(path: Path) -> bool:
+    """Tell whether `path` looks like a bag: by its suffix, a metadata.yaml or a lone bag file in the folder."""
+    if path.is_file():
+        return path.suffix in BAG_SUFFIXES
+    return (path / "metadata.yaml").is_file() or bool(bag_files(path))
+
+
+def bag_files(folder: Path) -> list[Path]:
+    """Return the bag files that lie directly in a folder, sorted; raises BagError when it cannot be listed."""
+    if not folder.is_dir():
+        raise BagError(f"{folder}: is neither a file nor a folder: give a bag or a folder of frames")
+    try:
+        return sorted(file for file in folder.iterdir() if file.suffix in BAG_SUFFIXES and file.is_file())
+    except OSError as error:
+        raise BagError(f"{folder}: cannot be listed ({error.strerror}): check its permissions") from None

@@ -14,7 +14,7 @@ from depth_ros.bags.frame_files import FrameFiles, load_lidar_frame
 from depth_ros.bags.kitti_folders import find_object_tree, find_raw_drive, is_object_tree, is_raw_drive
 from depth_ros.bags.pictures import find_picture
 from depth_ros.bags.rgbd import find_rgbd
-from depth_ros.bags.source import Sample
+from depth_ros.bags.sample import Sample
 from depth_ros.errors import BagError
 
 ASSUMED_PERIOD_NS = 100_000_000
@@ -32,12 +32,13 @@ class FolderSource:
     """All frames in a folder and below it, sorted by path.
 
     assumptions: what the folder does not state and was taken for granted; the log says it too, once.
-    Raises BagError when nothing known is there.
+    faults: frames that the last iteration could not read, a sentence each. Raises BagError when nothing known is there.
     """
 
     def __init__(self, path: Path, sparse: str | None = None) -> None:
         self.path = path
         self.name = path.resolve().name
+        self.faults: list[str] = []
         self._frames = find_frames(path, sparse)
         if not self._frames:
             raise BagError(f"{path}: holds no frames: {_LOOKED_FOR}")
@@ -52,9 +53,16 @@ class FolderSource:
         return len(self._frames)
 
     def samples(self) -> Iterator[Sample]:
-        """Read and yield one sample after the other."""
+        """Read and yield one sample after the other; raises BagError when none can be read."""
+        self.faults = []
         for index, files in enumerate(self._frames):
-            frame, truth = files.load()
+            try:
+                frame, truth = files.load()
+            except BagError as error:
+                self.faults.append(str(error))
+                if len(self.faults) == len(self._frames):
+                    raise
+                continue
             stamp = index * ASSUMED_PERIOD_NS if files.image_stamp_ns is None else files.image_stamp_ns
             scan_stamp = stamp if files.scan_stamp_ns is None else files.scan_stamp_ns
             stamped = replace(frame, stamp_ns=stamp, scan_stamp_ns=None if frame.points is None else scan_stamp)
@@ -66,6 +74,8 @@ def find_frames(path: Path, sparse: str | None = None) -> list[FrameFiles]:
 
     A frame's name is its path below `path` (the folder's own name for a single frame).
     """
+    if not path.is_dir():
+        raise BagError(f"{path}: is no folder that can be read: {_LOOKED_FOR}")
     try:
         frames = _find(path, path.resolve().name, sparse, 0)
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from depth_ros.bags.folders import FolderSource
-from depth_ros.bags.source import Sample
+from depth_ros.bags.sample import Sample
 from depth_ros.bags.writer import BagWriter, bag_factory
 from depth_ros.errors import BagError
 from depth_ros.frame import Frame
@@ -52,7 +52,7 @@ def kitti_to_bag(
         writer = _FrameWriter(bag)
         for sample in samples:
             writer.write(sample)
-    return Conversion(writer.frames, writer.camera_frames, [*source.assumptions, *writer.remarks()])
+    return Conversion(writer.frames, writer.camera_frames, [*source.assumptions, *writer.remarks(), *_left_out(source)])
 
 
 class _FrameWriter:
@@ -124,6 +124,10 @@ class _FrameWriter:
     def _arrival(self, stamp: int) -> int:
         self._now_ns = max(self._now_ns, stamp)
         return self._now_ns
+
+
+def _left_out(source: FolderSource) -> list[str]:
+    return [f"left out: {fault}" for fault in source.faults]
 
 
 def _transform(camera_frame: str, frame: Frame) -> object:

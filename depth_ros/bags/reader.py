@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from depth_ros.bags.bag_file import BagFile, Recorded, decode_recorded
 from depth_ros.bags.calibration import read_extrinsics
-from depth_ros.bags.source import Sample
+from depth_ros.bags.sample import Sample
 from depth_ros.bags.topics import TF_TYPE, Topics, choose_topics
 from depth_ros.bags.transforms import StaticTransforms
 from depth_ros.config import PairingConfig
 from depth_ros.errors import BagError, DepthRosError, MessageError
 from depth_ros.frame import Frame
 from depth_ros.geometry.camera import Camera
-from depth_ros.messages.decode import decode_camera, decode_cloud, decode_image, stamp_ns
+from depth_ros.messages.decode import decode_camera, decode_cloud, decode_image, is_rectified, stamp_ns
 from depth_ros.messages.depth_encoding import decode_depth
 from depth_ros.pairing import Pair, Pairer
 
@@ -36,7 +36,8 @@ class BagReader:
 
     topics: by role (image, camera_info, points, truth) where their types do not tell. extrinsics: T_cam_lidar [4,4] or
     a calibration file; None = the bag's /tf_static. pairing: as in the node; recorded arrival times drive it.
-    counters: what the pairing counted, and `undecodable` messages. Raises BagError.
+    counters: what the pairing counted, and `undecodable` messages. faults: why a pair gave no frame, a sentence each.
+    Raises BagError.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class BagReader:
         self.path = Path(path)
         self.bag = BagFile(self.path)
         self.counters: Counter[str] = Counter()
+        self.faults: list[str] = []
         self._given_topics = topics
         self._extrinsics = None if extrinsics is None else _given_extrinsics(extrinsics)
         self._pairing = pairing or PairingConfig()
@@ -115,6 +117,7 @@ class BagReader:
             rgb, points = decode_image(image), decode_cloud(pair.scan)
         except MessageError as error:
             self._count_fault(str(error))
+            self.faults.append(f"{pair.image_stamp_ns}: {error}")
             return None
         return Frame(
             pair.image_stamp_ns, image_frame, rgb, camera, points, T_cam_lidar, scan_stamp_ns=pair.scan_stamp_ns
@@ -123,18 +126,16 @@ class BagReader:
     def _first_camera(self, topics: Topics) -> Camera:
         info = self.bag.first(str(topics.camera_info))
         try:
-            camera = decode_camera(info)
+            return _image_camera(info, topics)
         except DepthRosError as error:
             raise BagError(f"{self.path}: {topics.camera_info}: {error}") from None
-        return camera.rectified() if topics.image_is_rectified else camera
 
     def _camera(self, info: Any, topics: Topics) -> Camera | None:
         try:
-            camera = decode_camera(info)
+            return _image_camera(info, topics)
         except DepthRosError as error:
             self._count_fault(f"{topics.camera_info}: {error}")
             return None
-        return camera.rectified() if topics.image_is_rectified else camera
 
     def _decoded(self, recorded: Recorded) -> Any | None:
         try:
@@ -170,11 +171,13 @@ class BagSource:
     ) -> None:
         self.path = path
         self.name = path.resolve().stem
+        self.faults: list[str] = []
         self._topics, self._extrinsics, self._pairing = topics, extrinsics, pairing
 
     def samples(self) -> Iterator[Sample]:
         """Yield the samples as `BagReader.samples` does."""
         reader = BagReader(self.path, topics=self._topics, extrinsics=self._extrinsics, pairing=self._pairing)
+        self.faults = reader.faults
         with reader:
             yield from reader.samples()
 
@@ -216,6 +219,11 @@ class _Truths:
             for recorded in bag.messages([topic]):
                 with suppress(BagError):
                     yield decode_recorded(recorded)
+
+
+def _image_camera(info: Any, topics: Topics) -> Camera:
+    camera = decode_camera(info)
+    return camera.rectified() if is_rectified(str(topics.image), camera) else camera
 
 
 def _given_extrinsics(extrinsics: Extrinsics) -> FloatArray:

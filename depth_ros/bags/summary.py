@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.bags.bag_file import BagFile, Recorded
+from depth_ros.bags.extrinsics import given_extrinsics
 from depth_ros.bags.reader import read_static_transforms
 from depth_ros.bags.topics import Topics, choose_topics
 from depth_ros.bags.writer import type_store
@@ -63,19 +64,31 @@ class BagSummary:
         return {**asdict(self), "can_complete": self.can_complete}
 
 
-def summarise(path: str | Path, watch: Watch | None = None) -> BagSummary:
+def summarise(
+    path: str | Path,
+    watch: Watch | None = None,
+    *,
+    topics: Mapping[str, str] | None = None,
+    extrinsics: str | Path | None = None,
+) -> BagSummary:
     """Read a whole bag once and say what is there and what is missing.
 
-    watch: wraps the messages, for a progress bar. Raises BagError when the path is no bag.
+    watch: wraps the messages, for a progress bar. topics, extrinsics: as `source.open_source` takes them, and judged
+    with the bag. Raises BagError when the path is no bag or a topic or the extrinsics cannot be used.
     """
+    if topics:
+        with BagFile(path) as bag:
+            choose_topics(bag, topics)
+    if extrinsics is not None:
+        given_extrinsics(path, extrinsics, topics)
     with BagFile(path) as bag:
         total = sum(topic.total for topic in bag.topics.values())
         times = _read_times(bag.messages() if watch is None else watch(bag.messages(), total))
         arrivals = [time for entry in times.values() for time in entry.arrivals]
-        topics = [_topic_summary(bag, name, times.get(name, _Times())) for name in sorted(bag.topics)]
+        listed = [_topic_summary(bag, name, times.get(name, _Times())) for name in sorted(bag.topics)]
         duration = (max(arrivals) - min(arrivals)) / _NS if arrivals else 0.0
-        summary = BagSummary(str(path), duration, len(arrivals), bag.is_cut, topics)
-        _judge(bag, times, summary)
+        summary = BagSummary(str(path), duration, len(arrivals), bag.is_cut, listed)
+        _judge(bag, times, summary, topics, need_transform=extrinsics is None)
         return summary
 
 
@@ -133,9 +146,16 @@ def _detail(message: Any) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _judge(bag: BagFile, times: dict[str, _Times], summary: BagSummary) -> None:
+def _judge(
+    bag: BagFile,
+    times: dict[str, _Times],
+    summary: BagSummary,
+    given: Mapping[str, str] | None,
+    *,
+    need_transform: bool,
+) -> None:
     try:
-        topics = choose_topics(bag)
+        topics = choose_topics(bag, given)
     except BagError as error:
         summary.problems.append(str(error))
         return
@@ -148,7 +168,8 @@ def _judge(bag: BagFile, times: dict[str, _Times], summary: BagSummary) -> None:
         summary.problems.append("no PointCloud2 topic: record the LiDAR's points")
     summary.problems += _message_problems(bag, topics)
     if topics.image is not None and topics.points is not None:
-        summary.problems += _transform_problems(bag, topics.image, topics.points)
+        if need_transform:
+            summary.problems += _transform_problems(bag, topics.image, topics.points)
         image, points = times.get(topics.image, _Times()), times.get(topics.points, _Times())
         summary.problems += _stamp_problems(image.stamps, points.stamps, summary)
 

@@ -26,11 +26,6 @@ class Topics:
     points: str | None
     truth: str | None
 
-    @property
-    def image_is_rectified(self) -> bool:
-        """True when the image topic's name says `rect`, as image_proc's outputs do."""
-        return self.image is not None and "rect" in base_name(self.image).rpartition("/")[2]
-
 
 def choose_topics(bag: BagFile, given: Mapping[str, str] | None = None) -> Topics:
     """Choose by type, and where several would do, the one whose camera_info sits beside it.
@@ -77,7 +72,7 @@ def _choose_info(bag: BagFile, image: str | None, infos: list[str]) -> str | Non
 
 def _only(bag: BagFile, role: str, found: list[str]) -> str | None:
     if len(found) > 1:
-        raise BagError(f"{bag.path}: {role} could be {', '.join(found)}: name one (topic of role '{role}')")
+        raise BagError(f"{bag.path}: {role} could be {', '.join(found)}: name one, as --topic {role}={found[0]}")
     return found[0] if found else None
 
 

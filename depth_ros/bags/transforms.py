@@ -48,7 +48,7 @@ class StaticTransforms:
         if common is None:
             raise BagError(
                 f"no transform joins '{source}' to '{target}' (known frames: {self._names()}): "
-                "record /tf_static, or give the extrinsics"
+                "record /tf_static, or give the extrinsics (--extrinsics FILE)"
             )
         return rigid.compose(rigid.invert(target_chain[common]), source_chain[common])
 

@@ -10,18 +10,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import yaml
 
 from depth_ros.errors import BagError
 from depth_ros.frame import DepthMap
-from depth_ros.messages.encode import encode_camera, encode_depth
+from depth_ros.messages.encode import encode_camera, encode_depth, encode_image
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection, Qos
     from rosbags.typesys.store import Typestore
 
 STORAGES = ("mcap", "sqlite3")
+METADATA = "metadata.yaml"
 LATCHED_TOPICS = ("/tf_static", "/robot_description")
 DEPTH_TOPIC, DEPTH_INFO_TOPIC = "/camera/depth/image_rect", "/camera/depth/camera_info"
+SIGMA_TOPIC, SOURCE_TOPIC = "/camera/depth/sigma", "/camera/depth/source"
+_SQLITE_LEFTOVERS = ("-journal", "-shm", "-wal")
 
 
 @lru_cache(maxsize=1)
@@ -54,14 +58,18 @@ def bag_factory(type_name: str, /, **fields: Any) -> Any:
 class BagWriter:
     """Write one rosbag2 folder; a context manager.
 
-    path: the folder to make. storage: `mcap` or `sqlite3`. overwrite: remove a bag (never another thing) that is there.
-    Raises BagError when the folder is there already, cannot be made or cannot be written.
+    path: the folder to make. storage: `mcap` or `sqlite3`. overwrite: remove the bag that is there, and never anything
+    else: a folder with other files in it is refused. keep_cut: keep what was written when an exception ends the writing
+    (a recording cannot be made again). Raises BagError when the folder is there already, cannot be made
+    or cannot be written.
     """
 
-    def __init__(self, path: str | Path, storage: str = "mcap", overwrite: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, storage: str = "mcap", overwrite: bool = False, *, keep_cut: bool = False
+    ) -> None:
         from rosbags.rosbag2 import StoragePlugin, Writer
 
-        self.path = Path(path)
+        self.path, self._keep_cut = Path(path), keep_cut
         if storage not in STORAGES:
             raise BagError(f"storage is '{storage}': give one of {', '.join(STORAGES)}")
         self._make_room(overwrite)
@@ -75,14 +83,14 @@ class BagWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        """Finish the bag; after an exception what was written stays readable, and an empty bag is not left behind."""
+        """Finish the bag; after an exception nothing is left behind, unless what was written is to be kept."""
         try:
             with _Guard(self.path):
                 self._writer.close()
         except BagError:
             if error is None:
                 raise
-        if error is not None and not self._connections:
+        if error is not None and not (self._keep_cut and self._connections):
             shutil.rmtree(self.path, ignore_errors=True)
 
     def write(self, topic: str, type_name: str, message: Any, stamp_ns: int) -> None:
@@ -130,27 +138,48 @@ class BagWriter:
         if not self.path.exists():
             return
         if not overwrite:
-            raise BagError(f"{self.path}: exists already: give another path, or ask to overwrite it")
-        if not (self.path / "metadata.yaml").is_file():
-            raise BagError(f"{self.path}: is no bag, so it is not overwritten: give another path")
+            raise BagError(f"{self.path}: exists already: give another path, or --overwrite")
+        own = _files_of_bag(self.path)
         with _Guard(self.path):
+            others = sorted(entry.name for entry in self.path.iterdir() if entry.name not in own or entry.is_dir())
+            if others:
+                named = ", ".join(others[:3]) + ", ..." * (len(others) > 3)
+                raise BagError(
+                    f"{self.path}: holds more than a bag ({named}), so it is not overwritten: move that away"
+                )
             shutil.rmtree(self.path)
 
 
 def write_depth(writer: BagWriter, maps: Iterable[DepthMap], encoding: str = "32FC1") -> int:
-    """Write depth maps with their camera into `camera/depth/image_rect` and `camera/depth/camera_info`.
+    """Write depth maps with all that belongs to them: depth/image_rect, camera_info, sigma and source of /camera.
 
-    encoding: 32FC1 (m) or 16UC1 (mm). Each is recorded at its own stamp. Returns how many were written.
+    encoding: of the depth, 32FC1 (m) or 16UC1 (mm); sigma is 32FC1 (m), source mono8 (`Source`). Each is recorded at
+    its own stamp. Returns how many were written.
     """
     count = 0
     for depth_map in maps:
         stamp, frame = depth_map.stamp_ns, depth_map.frame_id
-        image = encode_depth(bag_factory, stamp, frame, depth_map.depth, encoding)
-        writer.write(DEPTH_TOPIC, "sensor_msgs/msg/Image", image, stamp)
+        images = {
+            DEPTH_TOPIC: encode_depth(bag_factory, stamp, frame, depth_map.depth, encoding),
+            SIGMA_TOPIC: encode_depth(bag_factory, stamp, frame, depth_map.sigma),
+            SOURCE_TOPIC: encode_image(bag_factory, stamp, frame, depth_map.source, "mono8"),
+        }
         info = encode_camera(bag_factory, stamp, frame, depth_map.camera)
         writer.write(DEPTH_INFO_TOPIC, "sensor_msgs/msg/CameraInfo", info, stamp)
+        for topic, image in images.items():
+            writer.write(topic, "sensor_msgs/msg/Image", image, stamp)
         count += 1
     return count
+
+
+def _files_of_bag(folder: Path) -> set[str]:
+    """Return the names that a bag's metadata.yaml gives its files, itself too; raises BagError where there is none."""
+    try:
+        content = yaml.safe_load((folder / METADATA).read_text(encoding="utf-8"))
+        listed = [Path(name).name for name in content["rosbag2_bagfile_information"]["relative_file_paths"]]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+        raise BagError(f"{folder}: is no bag, so it is not overwritten: give another path") from None
+    return {METADATA, *listed, *(name + leftover for name in listed for leftover in _SQLITE_LEFTOVERS)}
 
 
 class _Guard:

@@ -12,7 +12,7 @@ from depth_ros.geometry.spacing import Spacing
 
 FloatImage = NDArray[np.float32]
 
-KERNEL = 0.24
+KERNEL = 0.25
 """Standard deviation of the local window across the scan lines, in gaps: the window sees one line on either side."""
 CONTRAST = 0.2
 """Contrast of grey (0 to 1) from which on the image guides; less is taken for texture and noise."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from depth_ros.cli.options import add_topics, chosen_topics
+
 if TYPE_CHECKING:
     import argparse
 
@@ -19,6 +21,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("bag", metavar="BAG", help="a bag's folder, a .mcap, .db3 or ROS 1 .bag file")
     parser.add_argument("--out", metavar="FILE", required=True, help="the YAML file to write")
+    add_topics(parser)
     parser.set_defaults(run=run)
 
 
@@ -26,6 +29,6 @@ def run(args: argparse.Namespace) -> int:
     """Write the file."""
     from depth_ros.bags.extrinsics import write_bag_extrinsics
 
-    write_bag_extrinsics(args.bag, args.out)
+    write_bag_extrinsics(args.bag, args.out, chosen_topics(args.topic))
     print(f"{args.out}: use it with --ros-args -p extrinsics_file:={args.out}")
     return 0

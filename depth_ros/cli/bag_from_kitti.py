@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from depth_ros.bags.source import Sample
+    from depth_ros.bags.sample import Sample
 
 EXAMPLE = """examples:
   depth_ros bag from-kitti 2011_09_26/2011_09_26_drive_0005_sync drive_0005

@@ -8,13 +8,16 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from depth_ros.cli.options import add_extrinsics, add_topics, chosen_topics
+
 if TYPE_CHECKING:
     from depth_ros.bags.bag_file import Recorded
     from depth_ros.bags.summary import BagSummary, TopicSummary
 
 EXAMPLE = """examples:
   depth_ros bag info MY_BAG
-  depth_ros bag info drive_0.mcap --json"""
+  depth_ros bag info drive_0.mcap --json
+  depth_ros bag info TWO_CAMERAS --topic image=/left/image_raw --extrinsics calib.txt"""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -27,6 +30,8 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("bag", metavar="BAG", help="a bag's folder, a .mcap, .db3 or ROS 1 .bag file")
+    add_topics(parser)
+    add_extrinsics(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(run=run)
 
@@ -35,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Read the bag once and print its summary."""
     from depth_ros.bags.summary import summarise
 
-    summary = summarise(args.bag, watch=_progress)
+    summary = summarise(args.bag, _progress, topics=chosen_topics(args.topic), extrinsics=args.extrinsics)
     print(json.dumps(summary.to_dict(), indent=2) if args.json else _text(summary))
     return 0
 

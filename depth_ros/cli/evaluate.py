@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from depth_ros.cli.options import add_extrinsics, add_topics, chosen_topics, whole
 from depth_ros.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ EXAMPLE = """examples:
   depth_ros evaluate MY_BAG --report report_folder
   depth_ros evaluate kitti/object_training --holdout 4 --phase all --model classical --model nearest
   depth_ros evaluate rgbd/nyu_basement --input points:500 --json -
-  depth_ros evaluate RECORDED_BAG --depth-topic /depth/image_rect --truth SYNTHETIC_BAG"""
+  depth_ros evaluate RECORDED_BAG --depth-topic /depth/image_rect --truth SYNTHETIC_BAG
+  depth_ros evaluate TWO_CAMERAS --topic image=/left/image_raw --extrinsics calib.txt"""
 
 INPUT_HELP = "rings, points:N (random known pixels) or file:NAME (sparse depth of an RGB-D folder) (%(default)s)"
 HOLDOUT_HELP = "every N-th ring is given (4; where the source has a truth 1, all rings)"
@@ -36,16 +38,24 @@ def add_parser(subparsers: Any) -> None:
     add = parser.add_argument
     add("sources", nargs="+", metavar="SOURCE", help="bag or folder of frames")
     add("--input", default="rings", metavar="KIND", help=INPUT_HELP)
-    add("--holdout", type=int, default=0, metavar="N", help=HOLDOUT_HELP)
+    add("--holdout", type=whole(0, 64), default=0, metavar="N", help=HOLDOUT_HELP)
     add("--phase", type=_phase, default=0, metavar="K", help="which ring of every N is given, or all (%(default)s)")
-    add("--seed", type=int, default=0, help="seed of the random points (%(default)s)")
+    add("--seed", type=whole(0), default=0, help="seed of the random points (%(default)s)")
     add("--model", action="append", metavar="M", help="auto, classical or nearest; again for more (auto and nearest)")
     add("--depth-topic", metavar="TOPIC", help="score the depth that SOURCE, a bag, holds on this topic")
     add("--truth", metavar="BAG", help="with --depth-topic: the bag that holds the truth (SOURCE itself)")
+    add_topics(parser)
+    add_extrinsics(parser)
     add("--report", metavar="DIR", help="write report.html, metrics.json and pictures/ there")
-    add("--pictures", type=int, default=6, metavar="N", help="samples per source that the report shows (%(default)s)")
+    add(
+        "--pictures",
+        type=whole(0),
+        default=6,
+        metavar="N",
+        help="samples per source that the report shows (%(default)s)",
+    )
     add("--json", metavar="FILE", help="write the whole result as JSON; - = standard output")
-    add("--workers", type=int, default=1, metavar="N", help="processes (%(default)s)")
+    add("--workers", type=whole(1, 256), default=1, metavar="N", help="processes (%(default)s)")
     parser.set_defaults(run=run)
 
 
@@ -73,7 +83,10 @@ def _replayed(args: argparse.Namespace, folder: Path | None) -> Result:
     if args.truth:
         raise EvaluationError("--truth goes with --depth-topic: add it, or leave --truth out")
     config = EvaluationConfig(input=args.input, holdout=args.holdout, phase=args.phase, seed=args.seed)
-    sources = [open_source(path, sparse=config.file) for path in args.sources]
+    topics = chosen_topics(args.topic)
+    sources = [
+        open_source(path, topics=topics, extrinsics=args.extrinsics, sparse=config.file) for path in args.sources
+    ]
     return replay(
         sources,
         args.model or ["auto", NEAREST],
@@ -90,12 +103,15 @@ def _recorded(args: argparse.Namespace, folder: Path | None) -> Result:
 
     if len(args.sources) != 1:
         raise EvaluationError(f"--depth-topic scores one bag, and {len(args.sources)} are given: call it once for each")
+    if args.extrinsics:
+        raise EvaluationError("--depth-topic scores depth that is there already: leave --extrinsics out")
     return score_recorded(
         args.sources[0],
         args.truth or args.sources[0],
         depth_topic=args.depth_topic,
         folder=folder,
         pictures=args.pictures,
+        topics=chosen_topics(args.topic),
         watch=_progress,
     )
 
@@ -109,6 +125,7 @@ def _progress(outcomes: Iterable[Any]) -> Iterable[Any]:
 def _phase(text: str) -> int:
     if text == "all":
         return -1
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"'{text}' is no ring: give 0, 1, ... or all")
-    return int(text)
+    try:
+        return whole(0, 63)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or all") from None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from threading import current_thread, main_thread
 
 from depth_ros import __version__
 from depth_ros.cli import bag, complete, demo, doctor, evaluate
@@ -19,12 +21,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `depth_ros VERB ...`; return 0 on success, 1 on a known error (one line), 2 on wrong usage."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr)
     args = build_parser().parse_args(argv)
+    if current_thread() is main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what has been started is ended as on Ctrl-C
     try:
         return int(args.run(args))
     except DepthRosError as error:
         print(f"depth_ros: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print("depth_ros: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output (head, less) has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,14 +18,18 @@ from depth_ros.geometry.distortion import rectify_image
 
 Depth = NDArray[np.float32]
 
-DEFAULT_HOLDOUT = 4
+DEFAULT_HOLDOUT, MOST_DIGITS = 4, 9
 OWN_TRUTH = "the truth that the source holds"
 PROTOCOL = (
     "Only reference depth under 80 m counts; LiDAR returns count after the see-through filter.",
     "Covered rows: image rows from the first to the last given point. Where a method gives no depth there, the nearest "
     "given point answers for it, and 'answered' is the share that it answered itself.",
     "Outside the covered rows only a method's own answers are scored.",
-    "Every metric is computed per frame, then averaged over the frames.",
+    "Of points and file input the given pixels are not scored.",
+    "Nearest fill gets the input after the protocol's see-through filter; a completion gets the raw points of the same "
+    "rings and filters them itself.",
+    "Every metric is computed per frame, then averaged over the frames; a frame that a method cannot take is left out "
+    "for all of them.",
 )
 
 
@@ -56,7 +60,7 @@ class EvaluationConfig:
     def points(self) -> int:
         """Number of random points; 0 where the input is another one."""
         kind, _, count = self.input.partition(":")
-        return int(count) if kind == "points" and count.isdecimal() else 0
+        return int(count) if kind == "points" and count.isdecimal() and len(count) <= MOST_DIGITS else 0
 
     @property
     def file(self) -> str | None:
@@ -94,6 +98,11 @@ def make_cases(name: str, frame: Frame, truth: Depth | None, config: EvaluationC
     truth: float32 [H,W], m, NaN unknown, of the rectified camera; None where the source has none. Raises
     EvaluationError when the sample lacks what `config` needs.
     """
+    for what, array in (("truth", truth), ("sparse depth", frame.sparse_depth)):
+        if array is not None and array.shape != (frame.camera.height, frame.camera.width):
+            raise EvaluationError(
+                f"the {what} is {array.shape[::-1]}, the camera {frame.camera.size}: give the depth of this camera"
+            )
     if config.points:
         yield _points_case(name, frame, truth, config)
     elif config.file:
@@ -156,7 +165,9 @@ def _points_case(name: str, frame: Frame, truth: Depth | None, config: Evaluatio
 def _file_case(name: str, frame: Frame, truth: Depth | None, config: EvaluationConfig) -> tuple[Frame, Case]:
     if frame.sparse_depth is None or truth is None:
         raise EvaluationError(f"there is no truth beside {config.file}: give an RGB-D folder that has both")
-    return frame, Case(name, _picture(frame), frame.sparse_depth, truth, f"{config.file}", OWN_TRUTH)
+    sparse = frame.sparse_depth
+    reference = np.where(sparse > 0, np.float32(0), truth)
+    return frame, Case(name, _picture(frame), sparse, reference, f"{config.file}", OWN_TRUTH)
 
 
 def _picture(frame: Frame) -> NDArray[np.uint8] | None:
@@ -165,7 +176,9 @@ def _picture(frame: Frame) -> NDArray[np.uint8] | None:
 
 def _scan(frame: Frame) -> tuple[PointCloud, NDArray[np.float64]]:
     if frame.points is None or frame.T_cam_lidar is None:
-        raise EvaluationError("there is no LiDAR scan with its extrinsics: give --input points:500, or the extrinsics")
+        raise EvaluationError("there is no LiDAR scan with its extrinsics: give --input points:500, or another source")
+    if not len(frame.points):
+        raise EvaluationError("the scan holds no points: check the LiDAR's driver, or record again")
     return frame.points, frame.T_cam_lidar
 
 

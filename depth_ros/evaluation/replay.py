@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import logging
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from itertools import chain
@@ -16,10 +13,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
-import cv2
 import numpy as np
 
-from depth_ros.bags.source import FrameSource, Sample
+from depth_ros.bags.sample import FrameSource, Sample
 from depth_ros.classical.nearest import nearest_fill
 from depth_ros.config import CompletionConfig
 from depth_ros.errors import DepthRosError, EvaluationError
@@ -28,6 +24,7 @@ from depth_ros.evaluation.plots import save_comparison
 from depth_ros.evaluation.report import PICTURES
 from depth_ros.evaluation.result import Picture, Result, Score
 from depth_ros.frame import Frame
+from depth_ros.parallel import parallel_map
 from depth_ros.pipelines.base import Pipeline
 from depth_ros.pipelines.factory import make_pipeline, resolve
 
@@ -35,6 +32,7 @@ T = TypeVar("T")
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
 
 NEAREST = "nearest"
+_log = logging.getLogger("depth_ros")
 
 
 @dataclass(frozen=True)
@@ -49,12 +47,14 @@ class Task:
 
 
 class Outcome(NamedTuple):
-    """What one task found, and in words what was given and what was scored."""
+    """What one task found, and in words what was given and what was scored; fault: why it found nothing, or empty."""
 
     source: str
+    number: int
     scores: list[Score]
-    given: str
-    scored: str
+    given: str = ""
+    scored: str = ""
+    fault: str = ""
 
 
 def replay(
@@ -71,25 +71,29 @@ def replay(
 
     models: as in `CompletionConfig.model`, or `nearest` for plain nearest fill. folder: where pictures of `pictures`
     samples of every source go; None = no pictures. workers: processes. watch: wraps the stream of samples (progress).
-    Raises EvaluationError, with the sample's name, when one cannot be scored.
+    A sample that cannot be scored is left out, counted in the facts and named in a warning. Raises EvaluationError
+    when nothing is left.
     """
     methods = tuple(dict.fromkeys(resolve(model) for model in models))
     for method in methods:
         _pipeline(method)
     named = _named(sources)
-    outcomes = list(watch(_run(_score_sample, _tasks(named, methods, config), workers)))
+    found: list[Outcome] = list(watch(parallel_map(_score_sample, _tasks(named, methods, config), workers)))
+    outcomes = [outcome for outcome in found if not outcome.fault]
+    unread = [f"{name}/{fault}" for name, source in named.items() for fault in source.faults]
+    left_out = left_out_facts([*(outcome.fault for outcome in found), *unread], "frames")
     scores = list(chain.from_iterable(outcome.scores for outcome in outcomes))
     if not any(score.values["pixels"] for score in scores):
         raise EvaluationError(f"nothing to score in {', '.join(named)}: no known depth")
-    counts = Counter(outcome.source for outcome in outcomes)
-    chosen = {(name, number) for name in named for number in spread(counts[name], pictures)}
+    chosen = {(name, number) for name in named for number in _shown(name, outcomes, pictures)}
     shown = (task for task in _tasks(named, methods, config) if (task.source, task.number) in chosen)
-    drawn = [] if folder is None else list(watch(_run(partial(_draw_sample, folder), shown, workers)))
+    drawn = [] if folder is None else list(watch(parallel_map(partial(_draw_sample, folder), shown, workers)))
     return Result(
         title=f"Depth of {', '.join(named)}",
         scores=scores,
         facts={
             "frames": len(outcomes),
+            **left_out,
             "given": "; ".join(dict.fromkeys(outcome.given for outcome in outcomes)),
             "scored on": "; ".join(dict.fromkeys(outcome.scored for outcome in outcomes)),
         },
@@ -97,6 +101,20 @@ def replay(
         config={"evaluation": asdict(config), "completion": asdict(CompletionConfig()), "workers": workers},
         pictures=list(chain.from_iterable(drawn)),
     )
+
+
+def left_out_facts(faults: Sequence[str], what: str) -> dict[str, Any]:
+    """Return how many of `what` were left out and why the first was, and warn; faults: one each, empty = none.
+
+    Raises EvaluationError with the first fault when all have one.
+    """
+    real = [fault for fault in faults if fault]
+    if not real:
+        return {"left out": 0}
+    if len(real) == len(faults):
+        raise EvaluationError(real[0] if len(real) == 1 else f"{real[0]} (and so all {len(real)} {what})")
+    _log.warning("%d of %d %s are left out; first: %s", len(real), len(faults), what, real[0])
+    return {"left out": len(real), "first left out": real[0]}
 
 
 def spread(count: int, wanted: int) -> list[int]:
@@ -119,60 +137,38 @@ def _named(sources: Sequence[FrameSource]) -> dict[str, FrameSource]:
     return {s.name if names[s.name] == 1 else f"{s.name} ({place})": s for place, s in enumerate(sources, 1)}
 
 
+def _shown(source: str, outcomes: Sequence[Outcome], wanted: int) -> list[int]:
+    numbers = [outcome.number for outcome in outcomes if outcome.source == source]
+    return [numbers[place] for place in spread(len(numbers), wanted)]
+
+
 def _tasks(sources: dict[str, FrameSource], methods: tuple[str, ...], config: EvaluationConfig) -> Iterator[Task]:
     for name, source in sources.items():
         for number, sample in enumerate(source.samples()):
             yield Task(name, number, sample, methods, config)
 
 
-def _run(work: Callable[[Task], T], tasks: Iterable[Task], workers: int) -> Iterator[T]:
-    """Yield what `work` makes of the tasks, in their order; few samples at a time are held in memory."""
-    if workers <= 1:
-        yield from map(work, tasks)
-        return
-    # Forked workers would inherit the locks of OpenCV's threads.
-    context = multiprocessing.get_context("spawn")
-    pending: deque[Future[T]] = deque()
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        try:
-            for task in tasks:
-                pending.append(pool.submit(work, task))
-                if len(pending) > 2 * workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        except BrokenProcessPool as error:
-            raise EvaluationError("a worker process was ended from outside (memory?): give fewer --workers") from error
-
-
 def _score_sample(task: Task) -> Outcome:
-    with _named_errors(task):
-        scores: list[Score] = []
+    scores: list[Score] = []
+    try:
         for frame, case in make_cases(*task.sample, task.config):
             for method in task.methods:
                 scores += score_case(task.source, method, case, _estimate(method, frame, case))
-        return Outcome(task.source, scores, case.given, case.scored)
+    except DepthRosError as error:
+        return Outcome(task.source, task.number, [], fault=f"{task.source}/{task.sample.name}: {error}")
+    return Outcome(task.source, task.number, scores, case.given, case.scored)
 
 
 def _draw_sample(folder: Path, task: Task) -> list[Picture]:
     """Draw the first case of a sample, once per method."""
-    with _named_errors(task):
-        frame, case = next(make_cases(*task.sample, task.config))
-        pictures = []
-        for method in task.methods:
-            found = _estimate(method, frame, case)
-            score = score_case(task.source, method, case, found)[0]
-            stem = f"{task.source}_{task.number:04d}_{method}"
-            pictures.append(draw_case(folder, stem, f"{task.source} / {case.name}: {method}", case, found, score))
-        return pictures
-
-
-@contextmanager
-def _named_errors(task: Task) -> Iterator[None]:
-    try:
-        yield
-    except DepthRosError as error:
-        raise EvaluationError(f"{task.source}/{task.sample.name}: {error}") from error
+    frame, case = next(make_cases(*task.sample, task.config))
+    pictures = []
+    for method in task.methods:
+        found = _estimate(method, frame, case)
+        score = score_case(task.source, method, case, found)[0]
+        stem = f"{task.source}_{task.number:04d}_{method}"
+        pictures.append(draw_case(folder, stem, f"{task.source} / {case.name}: {method}", case, found, score))
+    return pictures
 
 
 @lru_cache(maxsize=8)

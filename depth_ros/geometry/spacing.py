@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 MAX_STRETCH = 2.5
 """More than this gains nothing on scan lines, and columns that hold no point make the estimate uncertain."""
 LEAST_GAP = 2.0
-"""Gap in pixels of an image that is measured nearly everywhere."""
+"""Gap in pixels of an image that is measured nearly everywhere, and of a pattern that nothing is known about."""
+MOST_GAP = 0.25
+"""Largest gap as a share of the image's shorter side: no pattern that is sparser counts as covering the image."""
+FEWEST_POINTS = 10
+"""Fewer points show no pattern."""
+OPEN_SHARE = 0.8
+"""Share of the mesh's edges that joins neighbours; the longest ones may join separate patches."""
 
 
 class Spacing(NamedTuple):
@@ -25,20 +31,35 @@ class Spacing(NamedTuple):
     stretch: float
 
 
-def measure_spacing(rows: NDArray[np.intp], columns: NDArray[np.intp], distance: NDArray[np.float32]) -> Spacing:
-    """Measure the pattern.
+def measure_stretch(rows: NDArray[np.intp], columns: NDArray[np.intp], shape: tuple[int, ...]) -> float:
+    """Measure the direction of the pattern: `Spacing.stretch` of the pixels [N], given in memory order."""
+    if not len(rows):
+        return 1.0
+    across = np.lexsort((rows, columns))
+    along_rows = _median_step(rows, columns, shape[1])
+    along_columns = _median_step(columns[across], rows[across], shape[0])
+    return float(np.clip(along_columns / along_rows, 1 / MAX_STRETCH, MAX_STRETCH))
+
+
+def measure_gap(
+    rows: NDArray[np.intp], columns: NDArray[np.intp], distance: NDArray[np.float32], clearance: NDArray[np.float32]
+) -> float:
+    """Measure `Spacing.gap`, 2 pixels to a quarter of the image's shorter side.
 
     rows, columns: [N], the measured pixels in memory order, at least one. distance: float32 [H,W], pixels to the
-    nearest one. Between parallel lines the distance is uniform from 0 to half of the gap, so that its median is a
-    quarter of it.
+    nearest one. clearance: [E], `distance` at the middle of every edge of a Delaunay mesh of the measurements.
+
+    Between parallel lines the distance is uniform from 0 to half of the gap, so that its median is a quarter of it. The
+    median is taken where the measurements are, over pixels that are no farther from one than neighbours in the mesh are
+    from each other: an empty half of the image says nothing about the pattern of the other half.
     """
     height, width = distance.shape
-    across = np.lexsort((rows, columns))
-    along_rows = _median_step(rows, columns, width)
-    along_columns = _median_step(columns[across], rows[across], height)
-    stretch = float(np.clip(along_columns / along_rows, 1 / MAX_STRETCH, MAX_STRETCH))
-    region = distance[rows[0] : rows[-1] + 1 : 2, columns[across[0]] : columns[across[-1]] + 1 : 2]
-    return Spacing(max(4 * float(np.median(region)), LEAST_GAP), stretch)
+    if len(rows) < FEWEST_POINTS or not len(clearance):
+        return LEAST_GAP
+    region = distance[rows[0] : rows[-1] + 1 : 2, columns.min() : columns.max() + 1 : 2]
+    neighbours = max(2 * float(np.quantile(clearance, OPEN_SHARE)), LEAST_GAP)
+    gap = 4 * float(np.median(region[region <= neighbours]))
+    return max(min(gap, MOST_GAP * float(min(height, width))), LEAST_GAP)
 
 
 def line_spacing(measured: NDArray[np.bool_]) -> tuple[float, float]:

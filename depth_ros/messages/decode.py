@@ -13,7 +13,8 @@ from depth_ros.messages.clouds import decode_cloud
 from depth_ros.messages.images import decode_array, decode_image
 from depth_ros.messages.payload import require, stamp_ns
 
-__all__ = ["decode_array", "decode_camera", "decode_cloud", "decode_image", "stamp_ns"]
+__all__ = ["decode_array", "decode_camera", "decode_cloud", "decode_image", "is_rectified", "stamp_ns"]
+RECTIFIED_WORDS = frozenset({"rect", "rectified"})
 
 
 def decode_camera(info: Any) -> Camera:
@@ -37,6 +38,17 @@ def decode_camera(info: Any) -> Camera:
         return camera if bins == (1, 1) else camera.binned(*bins)
     except GeometryError as error:
         raise MessageError(f"CameraInfo of {width}x{height}: {error}") from error
+
+
+def is_rectified(topic: str, camera: Camera) -> bool:
+    """Tell whether the images of a resolved topic are rectified: its name says so, or the camera's D is all zero.
+
+    The name says so when `rect` or `rectified` is one of the words, between underscores, of its last two parts without
+    the transport: image_rect, image_rect_color/compressed, rect/image; not direct/image_raw.
+    """
+    parts = topic.removesuffix("/compressed").lower().split("/")[-2:]
+    words = {word for part in parts for word in part.split("_")}
+    return not camera.D.any() or not words.isdisjoint(RECTIFIED_WORDS)
 
 
 def _values(info: Any, name: str) -> NDArray[np.float64]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from time import monotonic_ns
+from functools import partial
+from time import monotonic, monotonic_ns
 from traceback import format_exc
 from typing import Any
 
@@ -26,6 +27,10 @@ from depth_ros.pipelines.base import Pipeline, warm_up
 from depth_ros.pipelines.factory import make_pipeline, resolve
 
 DEMAND_PERIOD_S = 0.1
+# Longer than a listener takes to come back, as rviz does when a topic is chosen anew.
+UNWATCHED_S = 2.0
+# Two threads end one after the other, and `ros2 launch` sends its second signal after 5 s.
+CLOSE_PATIENCE_S = 2.0
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -89,12 +94,12 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start the inference thread, and subscribe as soon as somebody listens."""
+        """Start the inference thread, and subscribe while somebody listens."""
         result = super().on_activate(state)
         self._sender = Worker(self._send, self._superseded, self._queue_size())
-        self._worker = Worker(self._process, self._superseded, self._queue_size())
-        self._demand = steady_timer(self, DEMAND_PERIOD_S, self._subscribe_on_demand)
-        self.get_logger().info("active: subscribes to its inputs as soon as somebody listens to a depth topic")
+        self._worker = Worker(partial(self._process, self._sender), self._superseded, self._queue_size())
+        self._demand = steady_timer(self, DEMAND_PERIOD_S, self._follow_demand)
+        self.get_logger().info("active: subscribes to its inputs while somebody listens to a depth topic")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -124,16 +129,25 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         self._stop()
         super().destroy_node()
 
-    def _subscribe_on_demand(self) -> None:
-        # A publisher that waits for our subscription thereby knows that our listeners are connected too.
-        if self._worker is None or self._outputs is None or not self._outputs.wanted():
+    def _follow_demand(self) -> None:
+        if self._worker is None or self._outputs is None:
             return
-        self._demand.cancel()
-        self._inputs = Inputs(self, self._input, self._pairing.value, self._statistics, self._worker.submit)
+        if self._outputs.wanted():
+            self._wanted_at = monotonic()
+            # A publisher that waits for our subscription thereby knows that our listeners are connected too.
+            if self._inputs is None:
+                self._inputs = Inputs(self, self._input, self._pairing.value, self._statistics, self._worker.submit)
+        elif self._inputs is not None and monotonic() - self._wanted_at > UNWATCHED_S:
+            self._inputs.flush()
+            self._inputs.close()
+            self._inputs = None
+            self.get_logger().info("nobody listens to a depth topic any more: unsubscribed until somebody does")
 
-    def _process(self, pair: InputPair) -> None:
+    def _process(self, sender: Worker[tuple[DepthMap, int]], pair: InputPair) -> None:
         with self._drops_counted():
-            self._send_later(self._complete(pair), pair.image.arrived_ns)
+            depth_map = self._complete(pair)
+            if depth_map is not None:
+                sender.submit((depth_map, pair.image.arrived_ns))
 
     def _complete(self, pair: InputPair) -> DepthMap | None:
         pipeline, extrinsics, outputs = self._pipeline, self._extrinsics, self._outputs
@@ -153,10 +167,6 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
             scan_stamp_ns=pair.scan_stamp_ns,
         )
         return pipeline.process(frame)
-
-    def _send_later(self, depth_map: DepthMap | None, arrived_ns: int) -> None:
-        if depth_map is not None and self._sender is not None:
-            self._sender.submit((depth_map, arrived_ns))
 
     def _send(self, completed: tuple[DepthMap, int]) -> None:
         depth_map, arrived_ns = completed
@@ -194,10 +204,16 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
             self._change_extrinsics()
         if self._completion in changed and self._pipeline is not None:
             self._pipeline = make_pipeline(self._completion.value)
-        if self._pairing in changed and self._inputs is not None and self._worker is not None:
+        if self._input in changed and self._inputs is not None:
+            self._inputs.choose_camera()
+        if self._pairing in changed:
+            self._change_pairing()
+
+    def _change_pairing(self) -> None:
+        if self._inputs is not None:
             self._inputs.set_pairing(self._pairing.value)
+        if self._worker is not None and self._sender is not None:
             self._worker.resize(self._queue_size())
-        if self._pairing in changed and self._sender is not None:
             self._sender.resize(self._queue_size())
 
     def _change_extrinsics(self) -> None:
@@ -221,17 +237,18 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         if self._inputs is not None:
             self._inputs.close()
             self._inputs = None
-        if self._worker is not None:
+        if self._worker is not None and self._sender is not None:
             self.destroy_timer(self._demand)
-            self._worker.close()
-            self._worker = None
-        if self._sender is not None:
-            self._sender.close()
-            self._sender = None
+            ended = [worker.close(CLOSE_PATIENCE_S) for worker in (self._worker, self._sender)]
+            if not all(ended):
+                self.get_logger().warning(f"a depth map takes longer than {CLOSE_PATIENCE_S:g} s: it is given up")
+            self._worker = self._sender = None
 
     def _release(self) -> None:
         if self._outputs is not None:
             self._outputs.close()
+        if self._extrinsics is not None:
+            self._extrinsics.close()
         self._outputs = self._pipeline = self._extrinsics = None
 
 

@@ -18,20 +18,16 @@ class InputConfig:
     )
     image_is_rectified: str = setting(
         "auto",
-        "true, false, or auto: the topic's name says rect, or D is all zero",
+        "true, false, or auto: the topic's name says rect (image_rect), or D is all zero",
         choices=("auto", "true", "false"),
     )
     input_reliability: str = setting(
         "auto",
-        "auto adopts what the publisher offers (best_effort loses large messages under stock Fast DDS)",
+        "auto adopts what the publishers offer (best_effort loses large messages under stock Fast DDS)",
         choices=RELIABILITIES,
         read_only=True,
     )
     input_depth: int = setting(10, "messages of each input that are kept at most", low=1, high=100, read_only=True)
-    point_time_unit: str = setting(
-        "auto", "unit of the clouds' per-point time; auto: from its type", choices=("auto", "s", "ms", "us", "ns")
-    )
-    scan_stamp: str = setting("start", "which end of the scan the cloud's stamp is", choices=("start", "end"))
 
     def __post_init__(self) -> None:
         check(self)
@@ -79,6 +75,7 @@ class LinkConfig:
 
     parent: str = setting("", "frame into which points are mapped, such as the camera's optical frame", read_only=True)
     child: str = setting("", "frame that is mapped, such as the LiDAR's; both empty: not given", read_only=True)
+    # A change of these is refused when the extrinsics come from a file or tf.
     xyz: list[float] = setting([0.0, 0.0, 0.0], "origin of the child in the parent (m)")
     quat: list[float] = setting([0.0, 0.0, 0.0, 1.0], "attitude of the child in the parent (x y z w)")
 

@@ -41,6 +41,9 @@ class Extrinsics(Protocol):
     def lookup(self, parent: str, child: str, stamp_ns: int) -> FloatArray:
         """Return T [4,4], p_parent = T p_child; raises NodeError, naming both frames, when it is not known."""
 
+    def close(self) -> None:
+        """Stop listening for transforms."""
+
 
 class StaticExtrinsics:
     """Transforms that never change, chained and inverted as needed."""
@@ -60,6 +63,9 @@ class StaticExtrinsics:
             known = ", ".join(self._steps) or "none"
             raise NodeError(f"no transform from '{child}' to '{parent}' (known frames: {known}): {REMEDY}")
         return path
+
+    def close(self) -> None:
+        """Nothing is listened to."""
 
     def _path(self, parent: str, child: str) -> FloatArray | None:
         reached, front = {parent: np.eye(4)}, [parent]
@@ -89,13 +95,20 @@ class TfExtrinsics:
         """Return T [4,4] at `stamp_ns`, waiting a little for a transform that is on its way."""
         if plain(parent) == plain(child):
             return np.eye(4)
-        when, patience = Time(nanoseconds=stamp_ns), Duration(seconds=TF_TIMEOUT_S)
+        patience = Duration(seconds=TF_TIMEOUT_S)
         try:
+            when = Time(nanoseconds=stamp_ns)
             found = self._buffer.lookup_transform(plain(parent), plain(child), when, patience).transform
-        except self._error as error:
+        except (self._error, ValueError) as error:  # Time refuses a stamp below zero
             raise NodeError(f"no transform from '{child}' to '{parent}' in TF ({error}): {REMEDY}") from error
         move, turn = found.translation, found.rotation
         return from_xyz_quat([move.x, move.y, move.z], [turn.x, turn.y, turn.z, turn.w])
+
+    def close(self) -> None:
+        """Unsubscribe from /tf and /tf_static, where this tf2_ros can."""
+        unregister = getattr(self._listener, "unregister", None)
+        if unregister is not None:
+            unregister()
 
 
 def resolve_source(config: ExtrinsicsConfig, links: Mapping[str, LinkConfig]) -> str:

@@ -20,7 +20,7 @@ def message_class(type_name: str) -> Any:
     package, _, name = type_name.replace("/msg/", "/").partition("/")
     try:
         return getattr(import_module(f"{package}.msg"), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise MessageError(
             f"message type '{type_name}' is not installed: install ros-$ROS_DISTRO-{package.replace('_', '-')}"
         ) from error

@@ -16,7 +16,7 @@ from depth_ros.config import PairingConfig
 from depth_ros.errors import DepthRosError, MessageError
 from depth_ros.frame import PointCloud
 from depth_ros.geometry.camera import Camera
-from depth_ros.messages.decode import decode_camera, decode_cloud, decode_image, stamp_ns
+from depth_ros.messages.decode import decode_camera, decode_cloud, decode_image, is_rectified, stamp_ns
 from depth_ros.nodes.config import InputConfig
 from depth_ros.nodes.diagnostics import Statistics
 from depth_ros.nodes.parameters import ParameterGroup
@@ -74,11 +74,11 @@ class Inputs:
         on_pair: Callable[[InputPair], None],
     ) -> None:
         self._node, self._config, self._statistics, self._on_pair = node, config, statistics, on_pair
+        self._calibration: Camera | None = None
         self._camera: Camera | None = None
         self._waiting: deque[tuple[Any, int]] = deque()
-        self._rectification_logged = False
-        self._counted: Counter[str] = Counter()
-        self.set_pairing(pairing)
+        self._rectification = ""
+        self._start_pairing(pairing)
         self._timer = steady_timer(node, POLL_S, self._on_timer)
         value = config.value
         compressed = value.image_transport == "compressed"
@@ -92,20 +92,43 @@ class Inputs:
                 (PointCloud2, "points", self._on_points),
             )
         ]
-        self._name_says_rect = "rect" in self._subscriptions[1].topic
 
     def set_pairing(self, config: PairingConfig) -> None:
-        """Pair by `config` from now on; what waits for a partner is forgotten."""
-        self._pairer: Pairer[ImageInput, ScanInput] = Pairer(config)
-        self._counted.clear()
-        self._wait_ns = round(max(config.max_wait, config.lost_after) * 1e9)
-        self._last_image_ns = 0
+        """Pair by `config` from now on; what waits is settled by what was in force."""
+        self.flush()
+        self._start_pairing(config)
+
+    def flush(self) -> None:
+        """Settle every image that waits for a scan with the scans that are here."""
+        self._settle(self._pairer.flush())
+
+    def choose_camera(self) -> None:
+        """Take the last CameraInfo as `image_is_rectified` says now, and log that when it is new."""
+        if self._calibration is None:
+            return
+        camera, choice = self._calibration, self._config.value.image_is_rectified
+        rectified = choice == "true" or (choice == "auto" and is_rectified(self._subscriptions[1].topic, camera))
+        self._camera = camera.rectified() if rectified else camera
+        state = "rectified already" if rectified else "not rectified, so it will be"
+        said = f"the image is taken as {state} (image_is_rectified: {choice})"
+        if said != self._rectification:
+            self._rectification = said
+            self._node.get_logger().info(said)
 
     def close(self) -> None:
-        """End the subscriptions."""
+        """End the subscriptions; images that still wait for a CameraInfo are counted drops."""
         self._node.destroy_timer(self._timer)
         for subscription in self._subscriptions:
             subscription.close()
+        if self._waiting:
+            self._drop_without_camera_info(len(self._waiting))
+            self._waiting.clear()
+
+    def _start_pairing(self, config: PairingConfig) -> None:
+        self._pairer: Pairer[ImageInput, ScanInput] = Pairer(config)
+        self._counted: Counter[str] = Counter()
+        self._wait_ns = round(max(config.max_wait, config.lost_after) * 1e9)
+        self._last_image_ns = 0
 
     def _on_image(self, message: Any) -> None:
         self._statistics.receive("images")
@@ -114,17 +137,22 @@ class Inputs:
             self._take_images(self._camera)
         elif len(self._waiting) > WAITING_IMAGES:
             self._waiting.popleft()
-            topic = self._subscriptions[0].topic
-            self._statistics.drop("no_camera_info", f"no usable CameraInfo on {topic} yet: publish one, or remap it")
+            self._drop_without_camera_info(1)
+
+    def _drop_without_camera_info(self, count: int) -> None:
+        text = f"no usable CameraInfo on {self._subscriptions[0].topic} yet: publish one, or remap it"
+        self._statistics.drop("no_camera_info", text, count=count)
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._statistics.receive("camera_infos")
         try:
-            self._camera = self._as_configured(decode_camera(message))
+            self._calibration = decode_camera(message)
         except DepthRosError as error:
             self._statistics.drop("bad_camera_info", str(error))
             return
-        self._take_images(self._camera)
+        self.choose_camera()
+        if self._camera is not None:
+            self._take_images(self._camera)
 
     def _take_images(self, camera: Camera) -> None:
         while self._waiting:
@@ -140,9 +168,8 @@ class Inputs:
 
     def _on_points(self, message: PointCloud2) -> None:
         self._statistics.receive("scans")
-        config = self._config.value
         try:
-            points = decode_cloud(message, config.point_time_unit, config.scan_stamp)
+            points = decode_cloud(message)
             if not len(points):
                 raise MessageError("the cloud has no finite point: check the LiDAR")
         except DepthRosError as error:
@@ -159,15 +186,6 @@ class Inputs:
                 "publish the CameraInfo of this image mode"
             )
         return ImageInput(message.header.frame_id, rgb, camera, arrived_ns)
-
-    def _as_configured(self, camera: Camera) -> Camera:
-        choice = self._config.value.image_is_rectified
-        rectified = choice == "true" or (choice == "auto" and (self._name_says_rect or not camera.D.any()))
-        if not self._rectification_logged:
-            self._rectification_logged = True
-            state = "rectified already" if rectified else "not rectified, so it will be"
-            self._node.get_logger().info(f"the image is taken as {state} (image_is_rectified: {choice})")
-        return camera.rectified() if rectified else camera
 
     def _on_timer(self) -> None:
         now = monotonic_ns()

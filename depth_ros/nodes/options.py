@@ -6,6 +6,10 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from depth_ros.config import check, setting
+
+DAY_S = 86400.0
+
 
 @dataclass(frozen=True)
 class PlayOptions:
@@ -14,18 +18,23 @@ class PlayOptions:
     rate: 2.0 is twice as fast. topics: only these (none: all). loop: start again at the end. clock: publish /clock with
     every message. reliability: reliable, best_effort, or recorded (what the bag says). depth: keep-last of the
     publishers. wait_for: topics that must have a subscriber (named twice: two) before the first message, within
-    `wait_timeout` seconds.
+    `wait_timeout` seconds; start_anyway: play all the same when one stays away. Raises ConfigError on a number that is
+    out of range.
     """
 
     path: Path
-    rate: float = 1.0
+    rate: float = setting(1.0, "times the bag's own pace", low=0.001, high=1000.0)
     topics: tuple[str, ...] = ()
     loop: bool = False
     clock: bool = False
     reliability: str = "reliable"
-    depth: int = 50
+    depth: int = setting(50, "keep-last of the publishers", low=1, high=10_000)
     wait_for: tuple[str, ...] = ()
-    wait_timeout: float = 30.0
+    wait_timeout: float = setting(30.0, "longest wait for subscribers (s)", low=0.0, high=DAY_S)
+    start_anyway: bool = False
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True)
@@ -34,18 +43,22 @@ class RecordOptions:
 
     topics: names, as on the command line. count: stop after this many messages of every topic (0: no limit). idle:
     stop when nothing has come for this many seconds after the first message (0: never). wait: give up when nothing has
-    come at all within this many seconds (0: never). storage: mcap or sqlite3.
+    come at all within this many seconds (0: never). storage: mcap or sqlite3. Raises ConfigError on a number that is
+    out of range.
     """
 
     path: Path
     topics: tuple[str, ...]
-    count: int = 0
-    idle: float = 0.0
-    wait: float = 0.0
+    count: int = setting(0, "messages of every topic", low=0, high=10**12)
+    idle: float = setting(0.0, "silence that ends it (s)", low=0.0, high=DAY_S)
+    wait: float = setting(0.0, "longest wait for the first message (s)", low=0.0, high=DAY_S)
     storage: str = "mcap"
     overwrite: bool = False
     reliability: str = "auto"
-    depth: int = 50
+    depth: int = setting(50, "keep-last of the subscriptions", low=1, high=10_000)
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 def add_play_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +83,9 @@ def add_play_arguments(parser: argparse.ArgumentParser) -> None:
         help="start once each of these has a subscriber (named twice: two)",
     )
     parser.add_argument("--wait-timeout", type=float, default=30.0, metavar="S", help="give up after (default 30)")
+    parser.add_argument(
+        "--start-anyway", action="store_true", help="after --wait-timeout, play with a warning instead of giving up"
+    )
 
 
 def play_options(args: argparse.Namespace) -> PlayOptions:
@@ -84,6 +100,7 @@ def play_options(args: argparse.Namespace) -> PlayOptions:
         args.depth,
         tuple(args.wait_for),
         args.wait_timeout,
+        args.start_anyway,
     )
 
 

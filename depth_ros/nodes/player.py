@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from itertools import count
-from threading import Event
+from threading import TIMEOUT_MAX, Event
 from time import monotonic
 from typing import Any
 
@@ -17,21 +17,25 @@ from rclpy.time import Time
 from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 
-from depth_ros.bags.bag_file import BagFile, Recorded
+from depth_ros.bags.bag_file import BagFile, Recorded, Topic
 from depth_ros.bags.writer import LATCHED_TOPICS
 from depth_ros.errors import MessageError, NodeError
 from depth_ros.nodes.factory import message_class
 from depth_ros.nodes.options import PlayOptions, add_play_arguments, play_options
-from depth_ros.nodes.qos import profile
+from depth_ros.nodes.qos import profile, refusals_named
 from depth_ros.nodes.spin import one_line_errors, ros_context
 
 # A subscriber is seen a little before it has seen us.
 SETTLE_S = 0.5
 LINGER_S = 5.0
+REMEDY = (
+    "start the node first, check ROS_DOMAIN_ID and the remaps, and let somebody listen to its depth, as rviz does "
+    "(it subscribes only then)"
+)
 
 
 class BagPlayer(Node):  # type: ignore[misc]
-    """Publishes an open bag; types that are not installed are left out, said once."""
+    """Publishes an open bag; topics that ROS 2 cannot carry here (type, name) are left out, said once."""
 
     def __init__(self, bag: BagFile, options: PlayOptions, stop: Event) -> None:
         super().__init__("bag_player", start_parameter_services=False)
@@ -41,18 +45,21 @@ class BagPlayer(Node):  # type: ignore[misc]
         for topic, about in bag.topics.items():
             if options.topics and topic not in options.topics:
                 continue
-            recorded = "reliable" if about.reliable else "best_effort"
-            reliability = recorded if options.reliability == "recorded" else options.reliability
             try:
-                kind = message_class(about.type_name)
-            except MessageError as error:
+                self._outputs[topic] = self._publisher(about)
+            except (MessageError, NodeError) as error:
                 self.get_logger().warning(f"{topic} is not played: {error}")
-                continue
-            qos = profile(reliability, options.depth, latched=about.latched or topic in LATCHED_TOPICS)
-            self._outputs[topic] = self.create_publisher(kind, topic, qos)
         self._clock_output = self.create_publisher(Clock, "/clock", 10) if options.clock else None
         if not self._outputs:
             raise NodeError(f"{bag.path}: no topic to play: choose among {', '.join(bag.topics) or 'none'}")
+
+    def _publisher(self, about: Topic) -> Any:
+        recorded = "reliable" if about.reliable else "best_effort"
+        reliability = recorded if self._options.reliability == "recorded" else self._options.reliability
+        latched = about.latched or about.name in LATCHED_TOPICS
+        with refusals_named(about.name):
+            qos = profile(reliability, self._options.depth, latched=latched)
+            return self.create_publisher(message_class(about.type_name), about.name, qos)
 
     def play(self) -> int:
         """Wait for the subscribers, publish the bag once (or until stopped), and return how many messages went out."""
@@ -72,7 +79,7 @@ class BagPlayer(Node):  # type: ignore[misc]
         for message in self._bag.messages(list(self._outputs)):
             first_ns = message.arrival_ns if first_ns is None else first_ns
             due = start + (message.arrival_ns - first_ns) / 1e9 / self._options.rate
-            if self._stop.wait(max(due - monotonic(), 0)):
+            if self._stop.wait(min(max(due - monotonic(), 0), TIMEOUT_MAX)):
                 break
             self._publish(message)
             sent += 1
@@ -87,17 +94,23 @@ class BagPlayer(Node):  # type: ignore[misc]
         unknown = [topic for topic in self._options.wait_for if topic not in self._outputs]
         if unknown:
             raise NodeError(f"{', '.join(unknown)}: not played, so not to wait for: {', '.join(self._outputs)} are")
+        if not self._options.wait_for:
+            return
+        patience = f"{self._options.wait_timeout:g} s"
+        self.get_logger().info(f"waits up to {patience} for subscribers on {', '.join(self._options.wait_for)}")
+        deadline = monotonic() + self._options.wait_timeout
+        while (lonely := self._lonely()) and monotonic() < deadline and not self._stop.wait(0.05):
+            pass
+        if lonely and not self._stop.is_set():
+            fault = f"no subscriber on {', '.join(lonely)} in {patience}"
+            if not self._options.start_anyway:
+                raise NodeError(f"{fault}: {REMEDY}")
+            self.get_logger().warning(f"{fault}, so the bag is played all the same: {REMEDY}")
+        self._stop.wait(SETTLE_S)
+
+    def _lonely(self) -> list[str]:
         wanted = Counter(self._options.wait_for)
-        deadline, lonely = monotonic() + self._options.wait_timeout, list(wanted)
-        while lonely and not self._stop.wait(0.05):
-            if monotonic() > deadline:
-                raise NodeError(
-                    f"no subscriber on {', '.join(lonely)} in {self._options.wait_timeout:g} s: start the node first, "
-                    "check ROS_DOMAIN_ID and the remaps, and let somebody listen to its depth (it subscribes only then)"
-                )
-            lonely = [topic for topic in lonely if self._outputs[topic].get_subscription_count() < wanted[topic]]
-        if self._options.wait_for:
-            self._stop.wait(SETTLE_S)
+        return [topic for topic, count in wanted.items() if self._outputs[topic].get_subscription_count() < count]
 
 
 def play(options: PlayOptions, ros_args: Sequence[str] | None = None) -> int:
@@ -105,8 +118,6 @@ def play(options: PlayOptions, ros_args: Sequence[str] | None = None) -> int:
 
     Raises BagError when the bag cannot be read and NodeError when a subscriber stays away.
     """
-    if options.rate <= 0:
-        raise NodeError(f"rate is {options.rate:g}: give a positive one, 1 is the bag's own pace")
     sent = 0
     with BagFile(options.path) as bag, ros_context(ros_args) as stop:
         player = BagPlayer(bag, options, stop)

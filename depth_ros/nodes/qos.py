@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import NameValidationException, NoTypeSupportImportedException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+from depth_ros.errors import NodeError
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -30,12 +34,32 @@ def profile(reliability: str, depth: int, *, latched: bool = False) -> QoSProfil
     )
 
 
-def offered_reliability(node: Node, topic: str) -> str | None:
-    """Return what every publisher on `topic` can serve: best_effort if one offers no more; None without publishers."""
-    offers = {info.qos_profile.reliability for info in node.get_publishers_info_by_topic(topic)}
+class Offer(NamedTuple):
+    """What every publisher of a topic can serve; latched: a late subscriber gets the last messages too."""
+
+    reliability: str
+    latched: bool
+
+
+def offered(node: Node, topic: str) -> Offer | None:
+    """Return what all publishers on `topic` have in common; None without publishers."""
+    offers = [info.qos_profile for info in node.get_publishers_info_by_topic(topic)]
     if not offers:
         return None
-    return "best_effort" if ReliabilityPolicy.BEST_EFFORT in offers else "reliable"
+    reliable = all(offer.reliability != ReliabilityPolicy.BEST_EFFORT for offer in offers)
+    latched = all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
+    return Offer("reliable" if reliable else "best_effort", latched)
+
+
+@contextmanager
+def refusals_named(topic: str) -> Iterator[None]:
+    """Turn what rclpy raises for a topic that it does not take into a NodeError of one line."""
+    try:
+        yield
+    # What its C side refuses is a RuntimeError or a ValueError; rclpy has no public class for it.
+    except (NameValidationException, NoTypeSupportImportedException, RuntimeError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].partition(", at /")[0].rstrip(":")
+        raise NodeError(f"'{topic}' cannot be a ROS 2 topic ({reason}): rename it, or leave it out") from error
 
 
 def steady_timer(node: Node, period_s: float, callback: Callable[[], None]) -> Any:
@@ -44,10 +68,11 @@ def steady_timer(node: Node, period_s: float, callback: Callable[[], None]) -> A
 
 
 class InputSubscription:
-    """A subscription that waits for its publisher and adopts the reliability that it offers.
+    """A subscription that waits for its publisher and adopts what it offers.
 
-    reliability: auto, reliable or best_effort. With auto, a publisher that comes back with another offer is followed.
-    raw: hand the serialised bytes to `callback` instead of a message.
+    reliability: auto (what is offered), reliable or best_effort. What a latched publisher sent before is received too.
+    Publishers that come back with another offer are followed. raw: hand the serialised bytes to `callback` instead of
+    a message. setting: what the user calls `reliability`. Raises NodeError when `topic` is no name of a topic.
     """
 
     def __init__(
@@ -59,17 +84,16 @@ class InputSubscription:
         reliability: str,
         depth: int,
         *,
-        latched: bool = False,
         raw: bool = False,
+        setting: str = "input_reliability",
     ) -> None:
         self._node, self._kind, self._callback = node, kind, callback
-        self._auto, self._depth, self._latched, self._raw = reliability == "auto", depth, latched, raw
+        self._reliability, self._depth, self._raw, self._setting = reliability, depth, raw, setting
         self._subscription: Any = None
         self._silent_since: float | None = None
-        self.topic: str = node.resolve_topic_name(topic)
-        self.reliability: str | None = None
-        if not self._auto:
-            self._subscribe(reliability)
+        with refusals_named(topic):
+            self.topic: str = node.resolve_topic_name(topic)
+        self.adopted: Offer | None = None
         self._timer = steady_timer(node, POLL_PERIOD_S, self._poll)
         self._poll()
 
@@ -81,24 +105,27 @@ class InputSubscription:
             self._subscription = None
 
     def _poll(self) -> None:
-        offer = offered_reliability(self._node, self.topic)
-        if self._auto and offer is not None and offer != self.reliability:
-            self._subscribe(offer)
-        self._watch_silence(offer)
+        offer = offered(self._node, self.topic)
+        if offer is None:
+            return
+        wanted = offer if self._reliability == "auto" else Offer(self._reliability, offer.latched)
+        if wanted != self.adopted:
+            self._subscribe(wanted)
+        self._watch_silence()
 
-    def _subscribe(self, reliability: str) -> None:
+    def _subscribe(self, offer: Offer) -> None:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
         self._subscription = self._node.create_subscription(
             self._kind,
             self.topic,
             self._receive,
-            profile(reliability, self._depth, latched=self._latched),
+            profile(offer.reliability, self._depth, latched=offer.latched),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible),
             raw=self._raw,
         )
-        self.reliability, self._silent_since = reliability, None
-        self._node.get_logger().info(f"subscribed to {self.topic} ({reliability})")
+        self.adopted, self._silent_since = offer, None
+        self._node.get_logger().info(f"subscribed to {self.topic} ({offer.reliability}{', latched' * offer.latched})")
 
     def _receive(self, message: Any) -> None:
         self._silent_since = float("inf")
@@ -106,12 +133,12 @@ class InputSubscription:
 
     def _incompatible(self, _event: Any) -> None:
         self._node.get_logger().warning(
-            f"a publisher on {self.topic} offers less than the {self.reliability} that is asked for, "
-            "so nothing arrives: set input_reliability to auto or best_effort"
+            f"a publisher on {self.topic} offers less than is asked for, so nothing arrives from it: "
+            f"set {self._setting} to auto or best_effort"
         )
 
-    def _watch_silence(self, offer: str | None) -> None:
-        if self.reliability != "best_effort" or offer is None:
+    def _watch_silence(self) -> None:
+        if self.adopted is None or self.adopted.reliability != "best_effort":
             return
         if self._silent_since is None:
             self._silent_since = monotonic()

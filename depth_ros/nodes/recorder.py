@@ -9,11 +9,11 @@ from time import monotonic, time_ns
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from depth_ros.bags.writer import LATCHED_TOPICS, BagWriter
+from depth_ros.bags.writer import BagWriter
 from depth_ros.errors import MessageError, NodeError
 from depth_ros.nodes.factory import message_class
 from depth_ros.nodes.options import RecordOptions
-from depth_ros.nodes.qos import InputSubscription, steady_timer
+from depth_ros.nodes.qos import InputSubscription, refusals_named, steady_timer
 from depth_ros.nodes.spin import ros_context
 
 SLICE_S = 0.1
@@ -29,7 +29,7 @@ class BagRecorder(Node):  # type: ignore[misc]
         super().__init__("bag_recorder", start_parameter_services=False)
         self._writer, self._options = writer, options
         self._inputs: list[InputSubscription] = []
-        self._missing = [self.resolve_topic_name(topic) for topic in options.topics]
+        self._missing = [self._resolved(topic) for topic in options.topics]
         self.counts: dict[str, int] = dict.fromkeys(self._missing, 0)
         self._started = self._last = monotonic()
         self._search()
@@ -50,6 +50,10 @@ class BagRecorder(Node):  # type: ignore[misc]
             return True
         return bool(options.idle) and now - self._last > options.idle
 
+    def _resolved(self, topic: str) -> str:
+        with refusals_named(topic):
+            return str(self.resolve_topic_name(topic))
+
     def _search(self) -> None:
         types = dict(self.get_topic_names_and_types())
         for topic in [topic for topic in self._missing if topic in types]:
@@ -63,11 +67,10 @@ class BagRecorder(Node):  # type: ignore[misc]
             del self.counts[topic]
             self.get_logger().error(f"{topic} is not recorded: {error}")
             return
-        latched = topic in LATCHED_TOPICS
         receive: Callable[[bytes], None] = partial(self._write, topic, type_name)
         reliability, depth = self._options.reliability, self._options.depth
         self._inputs.append(
-            InputSubscription(self, kind, topic, receive, reliability, depth, latched=latched, raw=True)
+            InputSubscription(self, kind, topic, receive, reliability, depth, raw=True, setting="--reliability")
         )
 
     def _write(self, topic: str, type_name: str, raw: bytes) -> None:
@@ -86,7 +89,10 @@ def record(options: RecordOptions, ros_args: Sequence[str] | None = None) -> dic
     if not options.topics:
         raise NodeError("no topic to record: name at least one")
     counts: dict[str, int] = {}
-    with BagWriter(options.path, options.storage, options.overwrite) as writer, ros_context(ros_args) as stop:
+    with (
+        BagWriter(options.path, options.storage, options.overwrite, keep_cut=True) as writer,
+        ros_context(ros_args) as stop,
+    ):
         recorder = BagRecorder(writer, options)
         executor = SingleThreadedExecutor()
         executor.add_node(recorder)

@@ -25,8 +25,10 @@ class Worker(Generic[Item]):
         self._thread.start()
 
     def submit(self, item: Item) -> None:
-        """Hand over an item and return at once."""
+        """Hand over an item and return at once; a closed worker takes none."""
         with self._changed:
+            if self._closed:
+                return
             self._waiting.append(item)
             self._changed.notify()
         self._trim()
@@ -36,13 +38,17 @@ class Worker(Generic[Item]):
         self._size = size
         self._trim()
 
-    def close(self) -> None:
-        """Forget what waits, let the item in work finish, and end the thread."""
+    def close(self, patience_s: float) -> bool:
+        """Forget what waits and end the thread; False when the item in work is not done within `patience_s`.
+
+        The thread then ends after that item, or with the process.
+        """
         with self._changed:
             self._closed = True
             self._waiting.clear()
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(patience_s)
+        return not self._thread.is_alive()
 
     def _trim(self) -> None:
         with self._changed:

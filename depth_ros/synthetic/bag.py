@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +18,7 @@ from depth_ros.frame import PointCloud
 from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
 from depth_ros.messages.encode import encode_camera, encode_cloud, encode_depth, encode_image, encode_transform
+from depth_ros.parallel import parallel_map
 from depth_ros.synthetic.lidar import SECTORS, find_pattern, scan
 from depth_ros.synthetic.render import render
 from depth_ros.synthetic.scene import Scene, make_scene
@@ -37,7 +35,6 @@ IMAGE_LATENCY_NS = 25_000_000
 # arrives 20 ms before the image's wait for a scan (50 ms from the image's own arrival) ends.
 SCAN_LEAD_NS = 45_000_000
 MAX_SECONDS = 600.0
-_THREADS = "OPENBLAS_NUM_THREADS"
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 
@@ -131,26 +128,7 @@ def write_synthetic_bag(
 def capture_drive(config: DriveConfig, workers: int | None = None) -> Iterator[Capture]:
     """Yield what the sensors see, frame by frame, simulated by `workers` processes (None = one per core)."""
     jobs = [(config, frame) for frame in range(config.frames)]
-    count = min(workers or os.cpu_count() or 1, len(jobs))
-    if count == 1:
-        yield from map(_capture, jobs)
-        return
-    with _one_thread_each(), get_context("spawn").Pool(count, cv2.setNumThreads, (1,)) as pool:
-        yield from pool.imap(_capture, jobs, chunksize=2)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Keep the workers' linear algebra to one thread each: it reads the environment when a worker starts."""
-    before = os.environ.get(_THREADS)
-    os.environ[_THREADS] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_THREADS]
-        else:
-            os.environ[_THREADS] = before
+    return parallel_map(_capture, jobs, workers or os.cpu_count() or 1)
 
 
 def _capture(job: tuple[DriveConfig, int]) -> Capture:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from depth_ros.bags.folders import FolderSource
+from depth_ros.bags.kitti import kitti_to_bag
 from depth_ros.bags.rgbd import read_intrinsics, spread
 from depth_ros.bags.source import open_source
 from depth_ros.errors import BagError
@@ -244,3 +245,22 @@ def test_real_ground_truth_and_sparse_inputs(real_data: Path) -> None:
         sparse = next(open_source(real_data / "rgbd" / folder, sparse=name).samples()).frame.sparse_depth
         assert sparse is not None
         assert (sparse > 0).sum() == count
+
+
+def test_a_frame_that_cannot_be_read_is_left_out(tmp_path: Path, drive: Any) -> None:
+    for index in range(3):
+        drive.write_frame_folder(tmp_path / "frames" / str(index), index, drive.kitti_calibration())
+    (tmp_path / "frames" / "1" / "points.bin").write_bytes(b"cut")
+    source = FolderSource(tmp_path / "frames")
+    for _ in range(2):
+        assert [(sample.name, sample.frame.stamp_ns) for sample in source.samples()] == [("0", 0), ("2", 200_000_000)]
+        (fault,) = source.faults
+        assert "points.bin: 3 bytes are not whole rows" in fault
+    done = kitti_to_bag(tmp_path / "frames", tmp_path / "bag")
+    assert done.frames == 2
+    assert done.remarks[-1] == f"left out: {fault}"
+    for index in (0, 2):
+        (tmp_path / "frames" / str(index) / "points.bin").write_bytes(b"cut")
+    with pytest.raises(BagError, match="are not whole rows"):
+        kitti_to_bag(tmp_path / "frames", tmp_path / "none")
+    assert not (tmp_path / "none").exists()

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from depth_ros.bags.kitti import kitti_to_bag
-from depth_ros.bags.source import Sample, open_source
+from depth_ros.bags.sample import Sample
+from depth_ros.bags.source import open_source
 from depth_ros.bags.summary import summarise
 from depth_ros.errors import BagError
 

@@ -13,7 +13,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from depth_ros.bags.bag_file import BagFile
 from depth_ros.bags.reader import BagReader
-from depth_ros.bags.source import Sample, open_source
+from depth_ros.bags.sample import Sample
+from depth_ros.bags.source import open_source
 from depth_ros.bags.topics import base_name, choose_topics, info_beside
 from depth_ros.bags.writer import STORAGES, BagWriter, bag_factory
 from depth_ros.config import PairingConfig
@@ -164,20 +165,29 @@ def test_compressed_image(tmp_path: Path, drive: Any) -> None:
     _equal_to_drive(list(open_source(tmp_path / "bag").samples()), drive)
 
 
-def test_rectified_topic_uses_P(tmp_path: Path, drive: Any) -> None:
+@pytest.mark.parametrize(
+    ("topic", "k1", "rectified"),
+    [
+        ("image_rect_color", 0.1, True),
+        ("image_raw", 0.1, False),
+        ("image_raw", 0.0, True),
+        ("direct/image_raw", 0.1, False),
+    ],
+)
+def test_rectified_images_use_P(tmp_path: Path, drive: Any, topic: str, k1: float, rectified: bool) -> None:
     with BagFile(drive.write(tmp_path / "raw")) as bag, BagWriter(tmp_path / "bag") as out:
         for message in bag.messages():
             if message.type_name == INFO:
                 info = bag_factory(INFO, header=_header(message.arrival_ns, "c"), width=16, height=12)
-                info.k[:], info.d = [30, 0, 8, 0, 30, 6, 0, 0, 1], np.array([0.1, 0, 0, 0, 0])
+                info.k[:], info.d = [30, 0, 8, 0, 30, 6, 0, 0, 1], np.array([k1, 0, 0, 0, 0])
                 info.p[:], info.distortion_model = [20, 0, 7.5, 0, 0, 21, 5.5, 0, 0, 0, 1, 0], "plumb_bob"
                 out.write(message.topic, INFO, info, message.arrival_ns)
             else:
-                topic = message.topic.replace("image_raw", "image_rect_color")
-                out.write_raw(topic, message.type_name, message.raw, message.arrival_ns)
+                renamed = message.topic.replace("image_raw", topic)
+                out.write_raw(renamed, message.type_name, message.raw, message.arrival_ns)
     camera = next(open_source(tmp_path / "bag").samples()).frame.camera
-    assert camera.intrinsics == (20, 21, 7.5, 5.5)
-    assert not camera.D.any()
+    assert camera.intrinsics == ((20, 21, 7.5, 5.5) if rectified else (30, 30, 8, 6))
+    assert camera.D.any() != rectified
 
 
 def test_zero_header_stamp_falls_back_on_the_arrival(tmp_path: Path, drive: Any) -> None:
@@ -224,7 +234,6 @@ def test_depth_and_transports_are_no_second_camera(tmp_path: Path) -> None:
     with BagFile(path) as bag:
         chosen = choose_topics(bag)
     assert (chosen.image, chosen.points) == ("/camera/image_raw", "/lidar/points")
-    assert not chosen.image_is_rectified
 
 
 def test_names() -> None:

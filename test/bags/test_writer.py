@@ -10,6 +10,8 @@ from depth_ros.bags.bag_file import BagFile, decode_recorded
 from depth_ros.bags.writer import (
     DEPTH_INFO_TOPIC,
     DEPTH_TOPIC,
+    SIGMA_TOPIC,
+    SOURCE_TOPIC,
     STORAGES,
     BagWriter,
     bag_factory,
@@ -19,16 +21,10 @@ from depth_ros.bags.writer import (
 from depth_ros.errors import BagError
 from depth_ros.frame import DepthMap
 from depth_ros.geometry.camera import Camera
-from depth_ros.messages.decode import decode_camera
+from depth_ros.messages.decode import decode_array, decode_camera
 from depth_ros.messages.depth_encoding import decode_depth
 
 STRING = "std_msgs/msg/String"
-
-
-def _write_two_types(path: Path) -> None:
-    with BagWriter(path) as bag:
-        for kind in (STRING, "std_msgs/msg/Header"):
-            bag.write("/a", kind, bag_factory(kind), 1)
 
 
 def _string(text: str) -> Any:
@@ -93,6 +89,30 @@ def test_overwrite_spares_what_is_no_bag(tmp_path: Path) -> None:
     assert (tmp_path / "thesis" / "text.tex").exists()
 
 
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("other", ["thesis.tex", "other.mcap", "figures"])
+def test_overwrite_spares_a_bag_with_other_files_beside_it(tmp_path: Path, storage: str, other: str) -> None:
+    with BagWriter(tmp_path / "bag", storage) as bag:
+        bag.write("/a", STRING, _string("old"), 1)
+    path = tmp_path / "bag" / other
+    path.mkdir() if other == "figures" else path.write_text("dear")
+    before = sorted(entry.name for entry in (tmp_path / "bag").iterdir())
+    with pytest.raises(BagError, match=rf"holds more than a bag \({other}\)"):
+        BagWriter(tmp_path / "bag", storage, overwrite=True)
+    assert sorted(entry.name for entry in (tmp_path / "bag").iterdir()) == before
+    path.rmdir() if other == "figures" else path.unlink()
+    with BagWriter(tmp_path / "bag", storage, overwrite=True):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "name: tool", "[", "rosbag2_bagfile_information: {relative_file_paths: 3}"])
+def test_overwrite_spares_a_folder_with_another_metadata(tmp_path: Path, text: str) -> None:
+    (tmp_path / "metadata.yaml").write_text(text)
+    with pytest.raises(BagError, match="is no bag"):
+        BagWriter(tmp_path, overwrite=True)
+    assert (tmp_path / "metadata.yaml").exists()
+
+
 def test_unwritable_output_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(BagError, match="cannot be written") as caught, BagWriter(tmp_path / "file" / "bag"):
@@ -123,14 +143,17 @@ def test_own_type_with_its_definition(tmp_path: Path) -> None:
             decode_recorded(message)
 
 
-def test_failure_leaves_no_empty_bag_but_keeps_what_was_written(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), BagWriter(tmp_path / "empty"):
-        raise RuntimeError
-    assert not (tmp_path / "empty").exists()
-    with pytest.raises(BagError, match="use two topics"):
-        _write_two_types(tmp_path / "part")
-    with BagFile(tmp_path / "part") as read:
-        assert len(list(read.messages())) == 1
+@pytest.mark.parametrize("keep_cut", [False, True])
+@pytest.mark.parametrize("count", [0, 1])
+def test_failure_leaves_nothing_unless_it_is_to_be_kept(tmp_path: Path, keep_cut: bool, count: int) -> None:
+    with pytest.raises(KeyboardInterrupt), BagWriter(tmp_path / "bag", keep_cut=keep_cut) as bag:
+        for stamp in range(count):
+            bag.write("/a", STRING, bag_factory(STRING, data="x"), stamp)
+        raise KeyboardInterrupt
+    assert (tmp_path / "bag").exists() is bool(keep_cut and count)
+    if (tmp_path / "bag").exists():
+        with BagFile(tmp_path / "bag") as read:
+            assert len(list(read.messages())) == 1
 
 
 def test_depth_goes_back_into_a_bag(tmp_path: Path) -> None:
@@ -141,6 +164,11 @@ def test_depth_goes_back_into_a_bag(tmp_path: Path) -> None:
         assert write_depth(bag, [depth_map]) == 1
     with BagFile(tmp_path / "bag") as read:
         np.testing.assert_array_equal(decode_depth(read.first(DEPTH_TOPIC)), depth)
+        np.testing.assert_array_equal(decode_depth(read.first(SIGMA_TOPIC)), depth_map.sigma)
+        np.testing.assert_array_equal(decode_array(read.first(SOURCE_TOPIC)), depth_map.source)
+        assert {(m.topic, m.arrival_ns) for m in read.messages()} == {
+            (topic, 77) for topic in (DEPTH_TOPIC, DEPTH_INFO_TOPIC, SIGMA_TOPIC, SOURCE_TOPIC)
+        }
         info: Any = read.first(DEPTH_INFO_TOPIC)
         np.testing.assert_array_equal(decode_camera(info).K, camera.K)
         assert info.header.stamp.nanosec == 77

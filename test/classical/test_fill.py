@@ -91,6 +91,107 @@ def test_few_and_degenerate_points_give_finite_depth_or_none(pixels: list[tuple[
     assert np.isnan(found.depth[~known]).all()
 
 
+WIDE = (375, 1242)
+
+
+def reach_of(sparse: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float]:
+    """Complete; return source and the pixels between the farthest sold pixel and its nearest measurement."""
+    found = complete(sparse)
+    distance = cv2.distanceTransform((sparse == 0).astype(np.uint8), cv2.DIST_L2, 5)
+    return found.source, float(distance[found.source != Source.NONE].max())
+
+
+def test_an_empty_middle_between_two_patches_is_not_sold() -> None:
+    sparse = scan_lines(plane(WIDE), gap=5)
+    sparse[:, 250:1000] = 0
+    source, farthest = reach_of(sparse)
+    assert (source[10:360, 10:240] != Source.NONE).all()
+    assert (source[:, 270:980] == Source.NONE).all()
+    assert farthest <= 12
+    cars = np.zeros(WIDE, np.float32)
+    cars[200:260, 100:180] = sparse[200:260, 100:180]
+    cars[200:260, 1050:1130] = sparse[200:260, 1050:1130]
+    source, farthest = reach_of(cars)
+    assert (source[203:257, 103:177] != Source.NONE).all()
+    assert np.count_nonzero(source) < 2 * 80 * 100
+    assert farthest <= 12
+
+
+def test_two_dense_patches_do_not_join() -> None:
+    sparse = np.zeros(WIDE, np.float32)
+    sparse[100:300, 100:300] = sparse[100:300, 900:1100] = 5
+    assert reach_of(sparse)[1] <= 3
+
+
+def test_near_returns_alone_sell_no_distance() -> None:
+    sparse = scan_lines(plane(WIDE), gap=5)
+    sparse[:300] = 0
+    sparse[150:153, 600:606] = 9
+    source, farthest = reach_of(sparse)
+    assert (source[180:290] == Source.NONE).all()
+    assert (source[:140] == Source.NONE).all()
+    assert farthest <= 12
+
+
+def test_points_on_a_diagonal_answer_for_their_line() -> None:
+    sparse = np.zeros(WIDE, np.float32)
+    along = np.linspace(0, 1, 75)
+    sparse[(along * 374).astype(int), (along * 1241).astype(int)] = 10
+    source, farthest = reach_of(sparse)
+    assert np.count_nonzero(source) < 0.15 * source.size
+    assert farthest < 4 * 1297 / 75
+
+
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_few_far_points_answer_for_themselves(count: int) -> None:
+    random = np.random.default_rng(0)
+    sparse = np.zeros(WIDE, np.float32)
+    sparse[random.integers(0, WIDE[0], count), random.integers(0, WIDE[1], count)] = 10
+    assert reach_of(sparse)[1] <= 3
+
+
+@pytest.mark.parametrize("count", [10, 30, 100])
+def test_no_pixel_beyond_the_stated_bound_is_sold(count: int) -> None:
+    random = np.random.default_rng(0)
+    sparse = np.zeros(WIDE, np.float32)
+    sparse[random.integers(0, WIDE[0], count), random.integers(0, WIDE[1], count)] = 10
+    source, farthest = reach_of(sparse)
+    assert farthest <= 3 / 8 * WIDE[0]
+    if count == 100:
+        assert (source != Source.NONE).mean() > 0.95
+
+
+@pytest.mark.parametrize("gap", [5, 10, 20, 40, 80])
+def test_scan_lines_are_joined_at_every_density(gap: int) -> None:
+    found = complete(scan_lines(plane(WIDE), gap))
+    assert (found.source[5 : WIDE[0] - gap] != Source.NONE).all()
+
+
+def test_sparse_lines_around_dense_ones_are_joined() -> None:
+    sparse = scan_lines(plane(WIDE), gap=30)
+    dense = scan_lines(plane(WIDE), gap=4)
+    sparse[150:200] = dense[150:200]
+    assert (complete(sparse).source[10:340, 10:-10] != Source.NONE).all()
+
+
+def test_what_is_no_depth_is_no_measurement() -> None:
+    clean = scan_lines(plane())
+    spoilt = clean.copy()
+    spoilt[30, 40:43], spoilt[31, 40:43], spoilt[32, 40:43] = np.inf, np.nan, -3.0
+    spoilt[33, 40:43] = -np.inf
+    for one, other in zip(complete(clean), complete(spoilt), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_dense_checkerboard_is_filled_from_a_thinned_mesh() -> None:
+    truth = plane(WIDE)
+    sparse = np.where(np.indices(WIDE).sum(axis=0) % 2, truth, np.float32(0))
+    found = complete(sparse)
+    assert (found.source != Source.NONE).all()
+    np.testing.assert_array_equal(found.depth[sparse > 0], sparse[sparse > 0])
+    np.testing.assert_allclose(found.depth[5:-5, 5:-5], truth[5:-5, 5:-5], rtol=0.01)
+
+
 def test_no_point_gives_nothing() -> None:
     found = complete(np.zeros(SHAPE, np.float32), noise_picture())
     assert not found.source.any()

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import Delaunay
 
-from depth_ros.classical.triangulate import delaunay_edges, interpolate
+from depth_ros.classical.triangulate import MOST_POINTS, delaunay_edges, interpolate, mesh_points
 
 
 def random_pixels(
@@ -67,3 +67,31 @@ def test_points_without_a_triangle(pixels: list[tuple[int, int]]) -> None:
     found = interpolate(delaunay_edges(rows, columns), rows, columns, np.ones(len(rows)), (10, 10))
     assert np.isfinite(found.value).all()
     np.testing.assert_allclose(found.value[found.inside], 1.0)
+
+
+def test_the_mesh_needs_no_point_inside_a_dense_patch() -> None:
+    measured = np.zeros((40, 50), np.bool_)
+    measured[10:20, 10:30] = True
+    rows, columns = mesh_points(measured)
+    assert len(rows) == 2 * 10 + 2 * 20 - 4
+    assert measured[rows, columns].all()
+
+
+def test_few_points_are_all_kept_and_many_are_thinned_evenly() -> None:
+    few = np.random.default_rng(0).random((375, 1242)) < 0.05
+    rows, columns = mesh_points(few)
+    np.testing.assert_array_equal(np.column_stack([rows, columns]), np.argwhere(few))
+    many = np.random.default_rng(0).random((601, 803)) < 0.5
+    rows, columns = mesh_points(many)
+    assert MOST_POINTS / 3 < len(rows) <= MOST_POINTS
+    assert many[rows, columns].all()
+    assert len(np.unique(rows * 803 + columns)) == len(rows)
+    kept = np.zeros_like(many)
+    kept[rows, columns] = True
+    assert (np.diff(np.flatnonzero(kept)) > 0).all()
+    assert abs(np.count_nonzero(kept[:300]) - np.count_nonzero(kept[300:600])) < 0.05 * len(rows)
+
+
+@pytest.mark.parametrize("value", [False, True])
+def test_nothing_and_everything_measured_need_no_mesh(value: bool) -> None:
+    assert not len(mesh_points(np.full((20, 30), value))[0])

@@ -65,6 +65,14 @@ def test_info_says_why_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out.count("can complete: no, because no ") == 3
 
 
+@pytest.mark.parametrize("verb", [["info"], ["complete", "--out", "out"], ["extrinsics", "--out", "out.yaml"]])
+def test_what_is_no_bag_is_one_line(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bag", verb[0], "/dev/null", *verb[1:]]) == 1
+    assert capsys.readouterr().err == (
+        "depth_ros: /dev/null: is neither a file nor a folder: give a bag or a folder of frames\n"
+    )
+
+
 @pytest.mark.parametrize("command", [["info", "nowhere"], ["from-kitti", "nowhere", "out"]])
 def test_known_errors_are_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
@@ -76,9 +84,9 @@ def test_known_errors_are_one_line(
     assert lines[0].startswith("depth_ros: nowhere: ")
 
 
-@pytest.mark.parametrize("verb", ["", "info", "synth", "from-kitti", "extrinsics", "play", "record"])
+@pytest.mark.parametrize("verb", ["", "info", "complete", "synth", "from-kitti", "extrinsics", "play", "record"])
 def test_every_verb_helps_with_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(bag.SUB_VERBS) == 6
+    assert len(bag.SUB_VERBS) == 7
     with pytest.raises(SystemExit) as ended:
         main(["bag", *([verb] if verb else []), "--help"])
     assert ended.value.code == 0

@@ -50,11 +50,16 @@ def test_json_on_standard_output_is_all_there_is(rgbd: Path, capsys: pytest.Capt
         (["{rgbd}", "--input", "points:99999999"], "random points"),
         (["{rgbd}", "--input", "dots"], "give rings"),
         (["{rgbd}", "--phase", "4", "--holdout", "4"], "phase 4"),
-        (["{rgbd}", "--holdout", "-2"], "holdout"),
         (["{rgbd}", "--input", "file:none.png"], "none.png"),
         (["{rgbd}", "--model", "magic"], "unknown model"),
         (["{rgbd}", "--truth", "x"], "--truth goes with --depth-topic"),
         (["{rgbd}", "{rgbd}", "--depth-topic", "/d"], "scores one bag"),
+        (["{rgbd}", "--depth-topic", "/d", "--extrinsics", "e.txt"], "leave --extrinsics out"),
+        (["{rgbd}", "--topic", "lidar=/a"], "ROLE is image, camera_info, points, truth"),
+        (["{rgbd}", "--topic", "image"], "give ROLE=NAME"),
+        (["{rgbd}", "--topic", "image=/a", "--topic", "image=/b"], "is given twice"),
+        (["{rgbd}", "--topic", "image=/a"], "topics and extrinsics have no meaning"),
+        (["/dev/null"], "is neither a file nor a folder"),
         (["{rgbd}", "--input", "points:9", "--report", "{tmp}/file/r"], "cannot be written"),
         (["{rgbd}", "--input", "points:9", "--json", "{tmp}/file/j"], "cannot be written"),
     ],
@@ -70,7 +75,21 @@ def test_known_errors_are_one_line(
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["x", "--phase", "some"], ["x", "--workers", "two"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["x", "--phase", "some"],
+        ["x", "--phase", "-1"],
+        ["x", "--workers", "two"],
+        ["x", "--workers", "0"],
+        ["x", "--pictures", "-3", "--report", "r"],
+        ["x", "--holdout", "-2"],
+        ["x", "--holdout", "65"],
+        ["x", "--seed", "-1"],
+        ["x", "--seed", "9" * 5000],
+    ],
+)
 def test_wrong_usage_exits_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["evaluate", *arguments])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from depth_ros.bags.source import Sample
+from depth_ros.bags.sample import Sample
 from depth_ros.frame import Frame, PointCloud
 from depth_ros.geometry.camera import Camera
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from depth_ros.errors import ConfigError, EvaluationError
 from depth_ros.evaluation.cases import OWN_TRUTH, Case, Estimate, EvaluationConfig, make_cases, score_case
 from depth_ros.evaluation.result import ALL_RANGES, INSIDE, OUTSIDE
-from depth_ros.frame import Frame
+from depth_ros.frame import Frame, PointCloud
 
 Depth = NDArray[np.float32]
 
@@ -24,7 +24,19 @@ def estimate(depth: Depth, sigma: float = np.nan) -> Estimate:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "ring", "points", "points:", "points:0", "points:-3", "points:many", "file:", "rings:2"]
+    "text",
+    [
+        "",
+        "ring",
+        "points",
+        "points:",
+        "points:0",
+        "points:-3",
+        "points:" + "9" * 5000,
+        "points:many",
+        "file:",
+        "rings:2",
+    ],
 )
 def test_unknown_input_is_said(text: str) -> None:
     with pytest.raises(EvaluationError, match="give rings, points:N or file:NAME"):
@@ -88,9 +100,18 @@ def test_random_points_of_a_scan_without_truth(frame: Frame) -> None:
 def test_ready_made_sparse_depth(frame: Frame, truth: Depth) -> None:
     sparse = np.where(np.arange(160) % 8 == 0, truth, np.float32(0))
     ready = replace(frame, points=None, sparse_depth=sparse)
-    assert only(ready, truth, EvaluationConfig(input="file:s.png"))[1].sparse is sparse
+    case = only(ready, truth, EvaluationConfig(input="file:s.png"))[1]
+    assert case.sparse is sparse
+    np.testing.assert_array_equal(case.reference, np.where(sparse > 0, 0, truth), "what is given is not scored")
     with pytest.raises(EvaluationError, match=r"no truth beside s\.png"):
         only(ready, None, EvaluationConfig(input="file:s.png"))
+
+
+def test_depth_of_another_camera_is_said(frame: Frame, truth: Depth) -> None:
+    with pytest.raises(EvaluationError, match=r"the truth is \(160, 50\), the camera \(160, 96\)"):
+        only(frame, truth[:50], EvaluationConfig())
+    with pytest.raises(EvaluationError, match="the sparse depth is"):
+        only(replace(frame, sparse_depth=truth[:50]), truth, EvaluationConfig(input="file:s.png"))
 
 
 def test_what_a_sample_lacks_is_said(frame: Frame) -> None:
@@ -98,6 +119,10 @@ def test_what_a_sample_lacks_is_said(frame: Frame) -> None:
     for config in (EvaluationConfig(), EvaluationConfig(input="points:5")):
         with pytest.raises(EvaluationError, match="no LiDAR scan with its extrinsics"):
             only(bare, None, config)
+    empty = replace(frame, points=PointCloud(np.zeros((0, 3), np.float32)))
+    for config in (EvaluationConfig(), EvaluationConfig(input="points:5")):
+        with pytest.raises(EvaluationError, match="the scan holds no points"):
+            only(empty, None, config)
     with pytest.raises(EvaluationError, match="no truth to score all rings on"):
         only(frame, None, EvaluationConfig(holdout=1))
 

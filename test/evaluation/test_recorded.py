@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from depth_ros.bags.bag_file import BagFile
 from depth_ros.bags.writer import BagWriter, bag_factory
 from depth_ros.errors import BagError, EvaluationError
 from depth_ros.evaluation.recorded import score_recorded
@@ -75,6 +77,45 @@ def test_sigma_and_source_beside_the_depth_are_used(truth_bag: Path, record: Cal
     (values,) = inside(score_recorded(bag, truth_bag))
     assert values["pixels"] == 20 * 160, "covered rows are those with measured pixels"
     assert (values["within_1_sigma"], values["within_2_sigma"]) == (0.0, 1.0)
+
+
+def test_what_cannot_be_scored_is_left_out_and_counted(
+    truth_bag: Path, record: Callable[..., Path], truth: Depth, caplog: pytest.LogCaptureFixture
+) -> None:
+    bag = record({STAMPS[0]: truth, STAMPS[1]: truth[:50], STAMPS[2]: truth})
+    with caplog.at_level(logging.WARNING):
+        result = score_recorded(bag, truth_bag)
+    counted = {name: result.facts[name] for name in ("images", "with equal stamps", "left out", "missing")}
+    assert counted == {"images": 5, "with equal stamps": 2, "left out": 1, "missing": 2}
+    assert f"1 of 3 images are left out; first: drive/{STAMPS[1]}: depth is (160, 50)" in caplog.text
+
+
+def test_sigma_of_another_size_is_left_out(
+    tmp_path: Path, truth_bag: Path, record: Callable[..., Path], truth: Depth
+) -> None:
+    whole = record({STAMPS[0]: truth, STAMPS[1]: truth}, sigma=0.1)
+    with BagFile(whole) as bag, BagWriter(tmp_path / "odd") as odd:
+        for message in bag.messages():
+            if message.topic == "/depth/sigma" and message.arrival_ns == STAMPS[1]:
+                other = encode_depth(bag_factory, STAMPS[1], "camera", truth[:50])
+                odd.write(message.topic, IMAGE, other, message.arrival_ns)
+            else:
+                odd.write_raw(message.topic, message.type_name, message.raw, message.arrival_ns)
+    facts = score_recorded(tmp_path / "odd", truth_bag).facts
+    assert facts["left out"] == 1
+    assert "its sigma (160, 50)" in facts["first left out"]
+
+
+def test_truth_of_another_topic(tmp_path: Path, truth_bag: Path, record: Callable[..., Path], truth: Depth) -> None:
+    with BagFile(truth_bag) as bag, BagWriter(tmp_path / "renamed") as renamed:
+        for message in bag.messages():
+            topic = message.topic.replace("/camera/depth_truth", "/exact")
+            renamed.write_raw(topic, message.type_name, message.raw, message.arrival_ns)
+    bag_of_depth = record({STAMPS[0]: truth + 0.2})
+    with pytest.raises(EvaluationError, match="--topic truth=NAME"):
+        score_recorded(bag_of_depth, tmp_path / "renamed")
+    (values,) = inside(score_recorded(bag_of_depth, tmp_path / "renamed", topics={"truth": "/exact"}))
+    assert values["mae_mm"] == pytest.approx(200, abs=0.1)
 
 
 def test_pictures_are_drawn(tmp_path: Path, truth_bag: Path, record: Callable[..., Path], truth: Depth) -> None:

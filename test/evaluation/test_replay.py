@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from depth_ros.bags.source import Sample, open_source
+from depth_ros.bags.sample import Sample
+from depth_ros.bags.source import open_source
 from depth_ros.errors import ConfigError, EvaluationError
 from depth_ros.evaluation.cases import EvaluationConfig
 from depth_ros.evaluation.replay import replay, spread
 from depth_ros.evaluation.result import ALL_RANGES, INSIDE, Result
+from depth_ros.frame import PointCloud
 
 
 @dataclass
@@ -23,6 +26,7 @@ class Listed:
 
     name: str
     items: list[Sample]
+    faults: list[str] = field(default_factory=list)
 
     def samples(self) -> Iterator[Sample]:
         return iter(self.items)
@@ -114,11 +118,51 @@ def test_progress_sees_every_sample(sample: Sample) -> None:
     assert len(seen) == 3
 
 
-def test_a_fault_names_the_sample(sample: Sample) -> None:
+def faulty(sample: Sample) -> list[Sample]:
+    """Frames 1 and 2 are good; 0 has an empty cloud, 3 an image of another size, 4 a truth of another size."""
+    empty = replace(sample.frame, points=PointCloud(np.zeros((0, 3), np.float32)))
+    small = replace(sample.frame, rgb=np.zeros((48, 80, 3), np.uint8))
+    changed: dict[int, dict[str, Any]] = {
+        0: {"frame": empty},
+        3: {"frame": small},
+        4: {"truth": np.ones((48, 80), np.float32)},
+    }
+    return [entry._replace(**changed.get(number, {})) for number, entry in enumerate(named(sample, 5))]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_faulty_frames_are_left_out_and_counted(
+    sample: Sample, tmp_path: Path, workers: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        source = Listed("a", faulty(sample))
+        result = replay([source], ["classical"], EvaluationConfig(), workers=workers, folder=tmp_path, pictures=5)
+    assert [frame for _, frame, _ in whole(result)] == ["1", "2"]
+    assert (result.facts["frames"], result.facts["left out"]) == (2, 3)
+    assert result.facts["first left out"].startswith("a/0: the scan holds no points")
+    assert len(result.pictures) == 2
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert warning.startswith("3 of 5 frames are left out; first: a/0: the scan holds no points")
+
+
+def test_frames_that_the_source_could_not_read_are_counted(sample: Sample) -> None:
+    facts = replay([Listed("a", [sample], ["7: cut"])], ["nearest"], EvaluationConfig()).facts
+    assert (facts["frames"], facts["left out"], facts["first left out"]) == (1, 1, "a/7: cut")
+
+
+def test_good_frames_leave_nothing_out(sample: Sample) -> None:
+    facts = replay([Listed("a", [sample])], ["nearest"], EvaluationConfig()).facts
+    assert facts["left out"] == 0
+    assert "first left out" not in facts
+
+
+def test_nothing_left_names_the_first_fault(sample: Sample) -> None:
     broken = sample._replace(name="7", frame=replace(sample.frame, points=None))
     for workers in (1, 2):
         with pytest.raises(EvaluationError, match=r"^a/7: there is no LiDAR scan"):
-            replay([Listed("a", [sample, broken])], ["nearest"], EvaluationConfig(), workers=workers)
+            replay([Listed("a", [broken])], ["nearest"], EvaluationConfig(), workers=workers)
+    with pytest.raises(EvaluationError, match=r"^a/7: there is no LiDAR scan.* \(and so all 2 frames\)"):
+        replay([Listed("a", [broken, broken])], ["nearest"], EvaluationConfig())
 
 
 def test_nothing_to_score_and_unknown_model_are_said(sample: Sample, truth: NDArray[np.float32]) -> None:

@@ -4,29 +4,52 @@ import cv2
 import numpy as np
 import pytest
 
+from depth_ros.classical.triangulate import delaunay_edges
 from depth_ros.geometry.lidar import SEE_THROUGH_WINDOW, see_through_window
-from depth_ros.geometry.spacing import distance_to_empty, line_spacing, measure_spacing
+from depth_ros.geometry.spacing import Spacing, distance_to_empty, line_spacing, measure_gap, measure_stretch
 
 
 def distances(measured: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.distanceTransform((~measured).astype(np.uint8), cv2.DIST_L2, 5))
 
 
+def spacing(measured: np.ndarray) -> Spacing:
+    rows, columns = np.nonzero(measured)
+    stretch = measure_stretch(rows, columns, measured.shape)
+    edges = delaunay_edges(rows, columns, stretch)
+    distance = distances(measured)
+    clearance = distance[rows[edges].sum(axis=1) // 2, columns[edges].sum(axis=1) // 2]
+    return Spacing(measure_gap(rows, columns, distance, clearance), stretch)
+
+
 @pytest.mark.parametrize("gap", [8, 20, 40])
 def test_gap_and_direction_of_scan_lines(gap: int) -> None:
     measured = np.zeros((300, 400), dtype=np.bool_)
     measured[10::gap, ::3] = True
-    rows, columns = np.nonzero(measured)
-    found = measure_spacing(rows, columns, distances(measured))
+    found = spacing(measured)
     assert found.gap == pytest.approx(gap, rel=0.2)
     assert found.stretch > 1.9
     assert line_spacing(measured) == (3.0, gap)
 
 
+def test_an_empty_area_does_not_widen_the_gap() -> None:
+    measured = np.zeros((300, 1000), dtype=np.bool_)
+    measured[10::8, :150:3] = measured[10::8, 850::3] = True
+    assert spacing(measured).gap == pytest.approx(8, rel=0.2)
+
+
+def test_the_gap_is_bounded() -> None:
+    measured = np.zeros((300, 400), dtype=np.bool_)
+    measured[::299, ::3] = True
+    assert spacing(measured).gap == 300 / 4
+    measured[:] = False
+    measured[::299, ::399] = True
+    assert spacing(measured).gap == 2
+
+
 def test_random_points_have_no_direction() -> None:
     measured = np.random.default_rng(0).random((300, 300)) < 0.02
-    rows, columns = np.nonzero(measured)
-    found = measure_spacing(rows, columns, distances(measured))
+    found = spacing(measured)
     assert 0.7 < found.stretch < 1.4
     assert 1.5 < found.gap * np.sqrt(0.02) < 2.3
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from depth_ros.errors import MessageError
-from depth_ros.messages.decode import decode_camera, stamp_ns
+from depth_ros.geometry.camera import Camera
+from depth_ros.messages.decode import decode_camera, is_rectified, stamp_ns
 
 K = [500.0, 0, 319.5, 0, 510.0, 239.5, 0, 0, 1]
 D = [-0.3, 0.1, 0.001, 0.002, 0.0]
@@ -95,6 +96,28 @@ def test_impossible_camera_is_one_line(changes: dict[str, Any], text: str) -> No
     with pytest.raises(MessageError, match=text) as caught:
         decode_camera(camera_info(**changes))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("topic", "says_so"),
+    [
+        ("/camera/image_rect", True),
+        ("/camera/image_rect_color", True),
+        ("/camera/image_rect_color/compressed", True),
+        ("/zed/rgb/rect/image", True),
+        ("/left/image_rectified", True),
+        ("/camera/image_raw", False),
+        ("/direct/image_raw", False),
+        ("/camera/image_direct", False),
+        ("/camera/rectangle_image/compressed", False),
+        ("/image", False),
+        ("", False),
+    ],
+)
+def test_rectified_by_name_or_by_a_lens_without_distortion(topic: str, says_so: bool) -> None:
+    bent = Camera(np.diag([10.0, 10.0, 1.0]), 8, 6, D=np.array([0.1, 0, 0, 0, 0]))
+    assert is_rectified(topic, bent) == says_so
+    assert is_rectified(topic, Camera(bent.K, 8, 6, D=np.zeros(5)))
 
 
 def test_another_message_is_refused() -> None:

@@ -62,10 +62,19 @@ class Probe:
         qos = profile(reliability, 20)
         self.inputs = {topic: self.node.create_publisher(kind, topic, qos) for topic, kind in kinds.items()}
         self.got: dict[str, list[Any]] = {topic: [] for topic in KINDS}
-        for topic, kind in KINDS.items():
-            self.node.create_subscription(kind, topic, self.got[topic].append, profile("reliable", 20))
+        self.listeners: list[Any] = []
+        self.listen()
         self.diagnostics: dict[str, str] = {}
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
+    def listen(self) -> None:
+        qos = profile("reliable", 20)
+        subscribe = self.node.create_subscription
+        self.listeners = [subscribe(kind, topic, self.got[topic].append, qos) for topic, kind in KINDS.items()]
+
+    def leave(self) -> None:
+        while self.listeners:
+            self.node.destroy_subscription(self.listeners.pop())
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         self.diagnostics = {value.key: value.value for value in message.status[0].values}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,72 @@ def test_tf_without_tf2_names_the_package(node: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "tf2_ros", None)
     with pytest.raises(ConfigError, match="tf2-ros-py"):
         make_extrinsics(node, ExtrinsicsConfig(extrinsics_source="tf"), {})
+
+
+class FakeTf2(ModuleType):
+    """A fake tf2_ros: one transform (camera <- lidar), any other an error; it notes what it is asked and told."""
+
+    def __init__(self) -> None:
+        super().__init__("tf2_ros")
+        self.asked: list[tuple[str, str, int]] = []
+        self.unregistered = 0
+        fake = self
+
+        class TransformException(Exception):
+            pass
+
+        class Buffer:
+            def lookup_transform(self, target: str, source: str, when: Any, timeout: Any) -> Any:
+                assert timeout.nanoseconds > 0
+                fake.asked.append((target, source, when.nanoseconds))
+                if (target, source) != ("camera", "lidar"):
+                    raise TransformException(f"{source} is not known")
+                move, turn = SimpleNamespace(x=0.1, y=-0.2, z=0.3), dict(zip("xyzw", TURN, strict=True))
+                transform = SimpleNamespace(translation=move, rotation=SimpleNamespace(**turn))
+                return SimpleNamespace(transform=transform)
+
+        class TransformListener:
+            def __init__(self, buffer: Any, node: Any) -> None:
+                assert isinstance(buffer, Buffer)
+                assert node is not None
+
+            def unregister(self) -> None:
+                fake.unregistered += 1
+
+        self.Buffer, self.TransformListener, self.TransformException = Buffer, TransformListener, TransformException
+
+
+@pytest.fixture
+def fake_tf2(monkeypatch: pytest.MonkeyPatch) -> FakeTf2:
+    fake = FakeTf2()
+    monkeypatch.setitem(sys.modules, "tf2_ros", fake)
+    return fake
+
+
+def test_tf_is_asked_at_the_images_stamp(node: Any, fake_tf2: FakeTf2) -> None:
+    extrinsics = make_extrinsics(node, ExtrinsicsConfig(), {"lidar": LinkConfig()})
+    np.testing.assert_allclose(extrinsics.lookup("/camera", "/lidar", 123), B)
+    assert fake_tf2.asked == [("camera", "lidar", 123)]
+    np.testing.assert_array_equal(extrinsics.lookup("camera", "/camera", 123), np.eye(4))
+    assert len(fake_tf2.asked) == 1
+
+
+def test_a_transform_that_tf_lacks_names_both_frames_and_the_remedy(node: Any, fake_tf2: FakeTf2) -> None:
+    extrinsics = make_extrinsics(node, ExtrinsicsConfig(extrinsics_source="tf"), {})
+    with pytest.raises(NodeError, match=r"from 'radar' to 'camera' in TF \(radar is not known\).*publish /tf"):
+        extrinsics.lookup("camera", "radar", 0)
+    with pytest.raises(NodeError, match=r"from 'lidar' to 'camera' in TF"):
+        extrinsics.lookup("camera", "lidar", -1)
+    assert len(fake_tf2.asked) == 1
+
+
+def test_the_tf_listener_is_unregistered_where_it_can_be(node: Any, fake_tf2: FakeTf2) -> None:
+    make_extrinsics(node, ExtrinsicsConfig(), {}).close()
+    assert fake_tf2.unregistered == 1
+    del fake_tf2.TransformListener.unregister
+    make_extrinsics(node, ExtrinsicsConfig(), {}).close()
+    StaticExtrinsics([]).close()
+    assert fake_tf2.unregistered == 1
 
 
 def test_params_without_a_link_are_refused(node: Any) -> None:

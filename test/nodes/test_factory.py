@@ -37,3 +37,9 @@ def test_other_arrays_become_plain_numbers() -> None:
 def test_a_type_that_is_not_installed_is_named(name: str) -> None:
     with pytest.raises(MessageError, match=name):
         message_class(name)
+
+
+@pytest.mark.parametrize("type_name", ["", "/", ".", "..x/msg/A", "sensor_msgs/msg/", "sensor_msgs"])
+def test_what_is_no_type_name_is_a_message_error(type_name: str) -> None:
+    with pytest.raises(MessageError, match="is not installed"):
+        message_class(type_name)

@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 from depth_ros.config import PairingConfig
 from depth_ros.errors import ConfigError, NodeError
 from depth_ros.nodes.completion import CompletionNode
-from depth_ros.nodes.config import InputConfig
+from depth_ros.nodes.config import InputConfig, OutputConfig
 from depth_ros.nodes.parameters import ParameterGroup, watch
 
 CONFIG = Path(__file__).parents[2] / "config" / "completion.yaml"
@@ -62,27 +62,32 @@ def test_a_bare_true_of_yaml_is_the_choice_true(ros: None, given: Any, meant: st
 
 
 def test_a_change_takes_effect_or_is_refused_with_the_reason(node: Any) -> None:
-    group = ParameterGroup(node, InputConfig())
+    group = ParameterGroup(node, OutputConfig())
     applied: list[Any] = []
 
     def apply(changed: Sequence[Any]) -> None:
-        if group.value.scan_stamp == "end":
-            raise NodeError("not with this LiDAR")
+        if group.value.cloud_stride == 64:
+            raise NodeError("not with this cloud")
         applied.extend(changed)
 
     watch(node, [group], apply)
-    assert node.set_parameters([Parameter("point_time_unit", value="ns")])[0].successful
-    assert (group.value.point_time_unit, applied) == ("ns", [group])
+    assert node.set_parameters([Parameter("depth_encoding", value="16UC1")])[0].successful
+    assert (group.value.depth_encoding, applied) == ("16UC1", [group])
     for name, value, reason in (
-        ("point_time_unit", "weeks", "give one of auto, s, ms, us, ns"),
-        ("point_time_unit", 5, "type"),
-        ("input_depth", 3, "read-only"),
-        ("scan_stamp", "end", "not with this LiDAR"),
+        ("depth_encoding", "8UC1", "give one of 32FC1, 16UC1"),
+        ("depth_encoding", 5, "type"),
+        ("output_depth", 3, "read-only"),
+        ("cloud_stride", 64, "not with this cloud"),
     ):
         answer = node.set_parameters([Parameter(name, value=value)])[0]
         assert not answer.successful
         assert reason in answer.reason
-    assert group.value == InputConfig(point_time_unit="ns")
+    assert group.value == OutputConfig(depth_encoding="16UC1")
+
+
+def test_a_bare_true_is_taken_at_run_time_too(node: Any) -> None:
+    group = ParameterGroup(node, InputConfig())
+    watch(node, [group], lambda _changed: None)
     assert node.set_parameters([Parameter("image_is_rectified", value=True)])[0].successful
     assert group.value.image_is_rectified == "true"
 

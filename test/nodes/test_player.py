@@ -84,6 +84,12 @@ def test_a_looping_player_ends_with_0_when_interrupted(bag: Path, probe: Any, st
         (["--wait-for", "/nothing"], "/nothing: not played"),
         (["--wait-for", "/info", "--wait-timeout", "0.2"], "no subscriber on /info"),
         (["--rate", "0"], "rate is 0"),
+        (["--rate", "nan"], "rate is nan"),
+        (["--rate", "1e-7"], "rate is 1e-07"),
+        (["--rate", "inf"], "rate is inf"),
+        (["--depth", "-1"], "depth is -1"),
+        (["--depth", "99999999999999999999"], "depth is 9999"),
+        (["--wait-timeout", "nan"], "wait_timeout is nan"),
         (["--topics", "/nothing"], "choose among"),
     ],
 )
@@ -94,6 +100,25 @@ def test_what_cannot_be_played_is_one_line(
     assert player.main([str(bag), *arguments]) == 1
     last = capfd.readouterr().err.strip().splitlines()[-1]
     assert text in last
+
+
+def test_with_start_anyway_it_plays_without_listeners_and_warns_once(bag: Path, start: Callable[..., Any]) -> None:
+    code, said = start(PLAYER, str(bag), "--wait-for", "/info", "--wait-timeout", "0.2", "--start-anyway").wait()
+    assert code == 0, said
+    assert said.count("WARN") - said.count("/tf_static is not played") == 1
+    assert "no subscriber on /info in 0.2 s, so the bag is played all the same" in said
+    assert f"played {COUNT}" in said
+
+
+def test_a_topic_whose_name_ros_2_refuses_is_left_out(tmp_path: Path, start: Callable[..., Any]) -> None:
+    with BagWriter(tmp_path / "odd") as writer:
+        for topic in ("/0cam/info", "/info"):
+            writer.write(topic, INFO, encode_camera(bag_factory, 10**18, "camera", CAMERA), 10**18)
+    code, said = start(PLAYER, str(tmp_path / "odd")).wait()
+    assert code == 0, said
+    assert said.count("/0cam/info is not played: '/0cam/info' cannot be a ROS 2 topic") == 1
+    assert "played 1 messages" in said
+    assert "Traceback" not in said
 
 
 def test_a_folder_that_is_no_bag_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

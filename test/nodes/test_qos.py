@@ -10,7 +10,8 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo
 
-from depth_ros.nodes.qos import InputSubscription, offered_reliability, profile
+from depth_ros.errors import NodeError
+from depth_ros.nodes.qos import InputSubscription, Offer, offered, profile
 
 pytestmark = pytest.mark.live
 
@@ -25,8 +26,8 @@ class Pair:
         self.executor.add_node(self.receiver)
         self.got: list[Any] = []
 
-    def publisher(self, reliability: str) -> Any:
-        return self.sender.create_publisher(CameraInfo, "info", profile(reliability, 5))
+    def publisher(self, reliability: str, *, latched: bool = False) -> Any:
+        return self.sender.create_publisher(CameraInfo, "info", profile(reliability, 5, latched=latched))
 
     def subscribe(self, reliability: str = "auto", **options: Any) -> InputSubscription:
         return InputSubscription(self.receiver, CameraInfo, "info", self.got.append, reliability, 5, **options)
@@ -50,12 +51,14 @@ def pair(ros: None) -> Iterator[Pair]:  # noqa: ARG001 (a fixture used for what 
 
 def test_auto_waits_for_the_offer_and_follows_its_change(pair: Pair) -> None:
     subscription = pair.subscribe()
-    assert subscription.reliability is None
+    assert subscription.adopted is None
     first = pair.publisher("best_effort")
-    pair.spin_until(lambda: subscription.reliability == "best_effort")
+    pair.spin_until(lambda: subscription.adopted == Offer("best_effort", latched=False))
     pair.sender.destroy_publisher(first)
     second = pair.publisher("reliable")
-    pair.spin_until(lambda: subscription.reliability == "reliable" and second.get_subscription_count() == 1)
+    pair.spin_until(
+        lambda: subscription.adopted == Offer("reliable", latched=False) and second.get_subscription_count() == 1
+    )
     second.publish(CameraInfo(width=7))
     pair.spin_until(lambda: pair.got)
     assert pair.got[0].width == 7
@@ -63,11 +66,27 @@ def test_auto_waits_for_the_offer_and_follows_its_change(pair: Pair) -> None:
 
 
 def test_of_several_publishers_best_effort_serves_all(pair: Pair) -> None:
-    assert offered_reliability(pair.receiver, "/info") is None
-    pair.publisher("reliable")
-    pair.spin_until(lambda: offered_reliability(pair.receiver, "/info") == "reliable")
+    assert offered(pair.receiver, "/info") is None
+    pair.publisher("reliable", latched=True)
+    pair.spin_until(lambda: offered(pair.receiver, "/info") == Offer("reliable", latched=True))
     pair.publisher("best_effort")
-    pair.spin_until(lambda: offered_reliability(pair.receiver, "/info") == "best_effort")
+    pair.spin_until(lambda: offered(pair.receiver, "/info") == Offer("best_effort", latched=False))
+
+
+@pytest.mark.parametrize("reliability", ["auto", "reliable"])
+def test_what_a_latched_publisher_sent_before_is_received(pair: Pair, reliability: str) -> None:
+    pair.publisher("reliable", latched=True).publish(CameraInfo(width=7))
+    subscription = pair.subscribe(reliability)
+    pair.spin_until(lambda: pair.got)
+    assert pair.got[0].width == 7
+    subscription.close()
+
+
+@pytest.mark.parametrize("name", ["/0cam/image", "/a b", "", "{x}", "/a//b", "/" + 300 * "a"])
+def test_a_name_that_is_no_topic_is_one_line(pair: Pair, name: str) -> None:
+    with pytest.raises(NodeError, match="cannot be a ROS 2 topic") as caught:
+        InputSubscription(pair.receiver, CameraInfo, name, pair.got.append, "auto", 5)
+    assert "\n" not in str(caught.value)
 
 
 def test_raw_gives_the_bytes(pair: Pair) -> None:
@@ -84,9 +103,9 @@ def test_asking_for_more_than_is_offered_is_said_with_the_remedy(pair: Pair, mon
     said: list[str] = []
     logger = type("Logger", (), {"info": lambda _self, _text: None, "warning": lambda _self, text: said.append(text)})()
     monkeypatch.setattr(pair.receiver, "get_logger", lambda: logger)
-    subscription = pair.subscribe("reliable")
+    subscription = pair.subscribe("reliable", setting="--reliability")
     pair.publisher("best_effort")
     pair.spin_until(lambda: said)
-    assert "input_reliability" in said[0]
+    assert "set --reliability to auto" in said[0]
     assert "/info" in said[0]
     subscription.close()

@@ -6,6 +6,8 @@ from threading import Event
 
 from depth_ros.nodes.worker import Worker
 
+PATIENCE_S = 10.0
+
 
 def held_worker(size: int) -> tuple[Worker[int], Event, Event, list[int], list[int]]:
     """Return a worker that is busy with item 0 until the gate opens."""
@@ -32,7 +34,7 @@ def test_with_one_place_the_newest_waits() -> None:
     gate.set()
     while done != [0, 3]:
         pass
-    worker.close()
+    assert worker.close(PATIENCE_S)
 
 
 def test_a_smaller_queue_drops_the_oldest_at_once() -> None:
@@ -42,13 +44,23 @@ def test_a_smaller_queue_drops_the_oldest_at_once() -> None:
     worker.resize(2)
     assert dropped == [1, 2, 3]
     gate.set()
-    worker.close()
+    assert worker.close(PATIENCE_S)
 
 
 def test_close_lets_the_item_in_work_finish_and_forgets_the_rest() -> None:
     worker, gate, _, done, dropped = held_worker(5)
     worker.submit(1)
     gate.set()
-    worker.close()
+    assert worker.close(PATIENCE_S)
+    worker.submit(2)
     assert done in ([0], [0, 1])
     assert dropped == []
+
+
+def test_close_does_not_wait_for_ever_and_nothing_is_processed_after_it() -> None:
+    worker, gate, _, done, _ = held_worker(5)
+    worker.submit(1)
+    assert not worker.close(0.05)
+    gate.set()
+    assert worker.close(PATIENCE_S)
+    assert done == [0]

@@ -1,0 +1,143 @@
+"""The verb `bag complete`: dense depth for every frame of a bag, written into another bag; offline, no ROS."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import statistics
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from depth_ros.cli.options import add_extrinsics, add_topics, chosen_topics
+from depth_ros.errors import BagError, DepthRosError
+
+if TYPE_CHECKING:
+    from depth_ros.bags.sample import Sample
+    from depth_ros.frame import DepthMap
+    from depth_ros.pipelines.base import Pipeline
+
+EXAMPLE = """examples:
+  depth_ros bag complete MY_BAG --out DEPTH_BAG
+  depth_ros bag complete TWO_CAMERAS --out DEPTH_BAG --topic image=/left/image_raw --encoding 16UC1
+  depth_ros evaluate DEPTH_BAG --depth-topic /camera/depth/image_rect --truth SYNTHETIC_BAG"""
+_log = logging.getLogger("depth_ros")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register the verb with its arguments."""
+    parser = subparsers.add_parser(
+        "complete",
+        help="complete every frame of a bag into another bag",
+        description="Complete every image of a bag that has a scan, and write /camera/depth/image_rect, camera_info, "
+        "sigma and source into another bag, each with its image's stamp.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("bag", metavar="BAG", help="a bag, or a folder of frames")
+    add("--out", metavar="OUT", required=True, help="the bag to write")
+    add("--model", default="auto", metavar="M", help="auto or classical (%(default)s)")
+    add_topics(parser)
+    add_extrinsics(parser)
+    add("--encoding", choices=("32FC1", "16UC1"), default="32FC1", help="depth in metres or millimetres (%(default)s)")
+    add("--storage", choices=("mcap", "sqlite3"), default="mcap", help="format of the bag (%(default)s)")
+    add("--overwrite", action="store_true", help="replace the bag that is there")
+    add("--json", action="store_true", help="print the figures as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Complete, write, and say how many and how fast."""
+    from depth_ros.bags.source import open_source
+    from depth_ros.bags.writer import BagWriter, write_depth
+    from depth_ros.config import CompletionConfig
+    from depth_ros.pipelines.factory import make_pipeline
+
+    topics = chosen_topics(args.topic)
+    _check_apart(Path(args.bag), Path(args.out))
+    completion = _Completion(make_pipeline(CompletionConfig(model=args.model)))
+    source = open_source(args.bag, topics=topics, extrinsics=args.extrinsics)
+    images = _count_images(args.bag, topics)
+    maps = completion.maps(_progress(source.samples(), images))
+    # The first depth comes before the output is touched: a source that gives none costs no bag that was there.
+    first = next(maps, None)
+    if first is None:
+        raise BagError(f"{args.bag}: {(completion.faults or ['gives no frame'])[0]}")
+    with BagWriter(args.out, args.storage, args.overwrite) as bag:
+        written = write_depth(bag, chain([first], maps), args.encoding)
+    faults = [*completion.faults, *source.faults]
+    if faults:
+        _log.warning("%d frames are left out; first: %s", len(faults), faults[0])
+    figures = {
+        "bag": args.out,
+        "images": images,
+        "depth_maps": written,
+        "left_out": len(faults),
+        **completion.figures(),
+    }
+    print(json.dumps(figures, indent=2) if args.json else _text(figures))
+    return 0
+
+
+class _Completion:
+    """Runs the pipeline frame by frame, takes the time, and keeps the faults of the frames that it cannot take."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._ms: list[float] = []
+        self.faults: list[str] = []
+
+    def maps(self, samples: Iterable[Sample]) -> Iterator[DepthMap]:
+        """Yield the depth map of every sample that has one."""
+        for sample in samples:
+            start = perf_counter()
+            try:
+                found = self._pipeline.process(sample.frame)
+            except DepthRosError as error:
+                self.faults.append(f"frame {sample.name}: {error}")
+                continue
+            self._ms.append(1e3 * (perf_counter() - start))
+            yield found
+
+    def figures(self) -> dict[str, float]:
+        """Return the median and largest time of one completion, ms."""
+        return {"ms_median": statistics.median(self._ms), "ms_most": max(self._ms)}
+
+
+def _text(figures: dict[str, Any]) -> str:
+    of_images = "" if figures["images"] is None else f" of {figures['images']} images"
+    return (
+        "{bag}: {depth_maps} depth maps{of_images}, {left_out} frames left out, "
+        "{ms_median:.0f} ms per frame (median; most {ms_most:.0f})".format(**figures, of_images=of_images)
+    )
+
+
+def _check_apart(source: Path, out: Path) -> None:
+    inside, outside = source.resolve(), out.resolve()
+    if outside == inside or outside in inside.parents:
+        raise BagError(
+            f"{out}: is where {source} lies, and reading and writing one bag would lose it: give another --out"
+        )
+
+
+def _count_images(path: str, topics: dict[str, str] | None) -> int | None:
+    """Return how many images a bag lists, the most that can be completed; None for a folder."""
+    from depth_ros.bags.bag_file import BagFile, is_bag
+    from depth_ros.bags.topics import choose_topics
+
+    if not is_bag(Path(path)):
+        return None
+    with BagFile(path) as bag:
+        image = choose_topics(bag, topics).image
+        return None if image is None else bag.topics[image].total
+
+
+def _progress(samples: Iterable[Sample], total: int | None) -> Iterable[Sample]:
+    from tqdm import tqdm
+
+    return tqdm(samples, total=total, unit=" frames", disable=not sys.stderr.isatty())

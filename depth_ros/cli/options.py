@@ -1,0 +1,58 @@
+"""Options that several verbs share: which topics of a bag, which extrinsics, and numbers with a range."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+
+from depth_ros.errors import BagError
+
+MOST_DIGITS = 18
+
+
+def add_topics(parser: argparse.ArgumentParser) -> None:
+    """Add `--topic ROLE=NAME`, to be read with `chosen_topics`."""
+    parser.add_argument(
+        "--topic",
+        action="append",
+        metavar="ROLE=NAME",
+        help="a bag's topic where its type does not tell; ROLE is image, camera_info, points or truth; again for more",
+    )
+
+
+def add_extrinsics(parser: argparse.ArgumentParser) -> None:
+    """Add `--extrinsics FILE`, which `bags.source.open_source` reads."""
+    parser.add_argument(
+        "--extrinsics",
+        metavar="FILE",
+        help="calibration file, or YAML as `bag extrinsics` writes it, that says how a bag's LiDAR sits to its camera "
+        "(the bag's /tf_static)",
+    )
+
+
+def chosen_topics(given: Sequence[str] | None) -> dict[str, str] | None:
+    """Return topics by role, None when none is given; raises BagError on an unknown, repeated or empty one."""
+    from depth_ros.bags.topics import ROLES
+
+    topics: dict[str, str] = {}
+    for text in given or ():
+        role, _, name = text.partition("=")
+        if role not in ROLES or not name:
+            raise BagError(f"--topic '{text}': give ROLE=NAME, where ROLE is {', '.join(ROLES)}")
+        if role in topics:
+            raise BagError(f"--topic {role} is given twice, {topics[role]} and {name}: keep one")
+        topics[role] = name
+    return topics or None
+
+
+def whole(low: int, high: int | None = None) -> Callable[[str], int]:
+    """Return an argparse type that takes whole numbers from `low` to `high` (None = no end)."""
+    span = f"{low} or more" if high is None else f"{low} to {high}"
+
+    def parse(text: str) -> int:
+        is_number = text.removeprefix("-").isdecimal() and len(text) <= MOST_DIGITS
+        if not is_number or int(text) < low or (high is not None and int(text) > high):
+            raise argparse.ArgumentTypeError(f"'{text}' is out of range: give a whole number, {span}")
+        return int(text)
+
+    return parse

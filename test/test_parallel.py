@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import operator
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from time import sleep
+
+import pytest
+
+from depth_ros.bags.calibration import read_calibration
+from depth_ros.errors import BagError, WorkerError
+from depth_ros.parallel import BLAS_THREADS, parallel_map
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_order(workers: int) -> None:
+    assert list(parallel_map(operator.neg, range(20), workers)) == [-value for value in range(20)]
+
+
+def test_no_jobs_give_nothing() -> None:
+    assert list(parallel_map(operator.neg, [], 2)) == []
+
+
+def test_the_error_of_a_job_arrives() -> None:
+    with pytest.raises(BagError, match="no such file"):
+        list(parallel_map(read_calibration, ["no such file"] * 3, 2))
+
+
+def test_a_killed_worker_is_one_known_error() -> None:
+    with pytest.raises(WorkerError, match="ended from outside"):
+        list(parallel_map(os._exit, [1, 2, 3, 4], 2))
+
+
+def test_workers_have_one_blas_thread_and_leave_ctrl_c_to_their_parent() -> None:
+    before = os.environ.get(BLAS_THREADS), signal.getsignal(signal.SIGINT)
+    assert set(parallel_map(os.getenv, [BLAS_THREADS] * 4, 2)) == {"1"}
+    assert set(parallel_map(signal.getsignal, [signal.SIGINT] * 4, 2)) == {signal.SIG_IGN}
+    assert (os.environ.get(BLAS_THREADS), signal.getsignal(signal.SIGINT)) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_ends_without_noise(number: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "depth_ros", "bag", "synth", f"{tmp_path}/bag", "--seconds", "20"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    sleep(2.5)
+    os.killpg(process.pid, number)
+    _, noise = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert noise.strip().splitlines()[-1] == "depth_ros: stopped"
+    assert "Traceback" not in noise
+    assert "Process" not in noise
