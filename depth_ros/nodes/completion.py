@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -10,6 +12,7 @@ from traceback import format_exc
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.utilities import remove_ros_args
 
 from depth_ros.config import CompletionConfig, PairingConfig
 from depth_ros.errors import ConfigError, DepthRosError, NodeError
@@ -31,6 +34,10 @@ DEMAND_PERIOD_S = 0.1
 UNWATCHED_S = 2.0
 # Two threads end one after the other, and `ros2 launch` sends its second signal after 5 s.
 CLOSE_PATIENCE_S = 2.0
+EXAMPLE = (
+    "example: completion_node --ros-args -r image:=/camera/image_raw -r camera_info:=/camera/camera_info "
+    "-r points:=/lidar/points -p extrinsics_file:=extrinsics.yaml; every parameter stands in config/completion.yaml"
+)
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -84,7 +91,7 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
             warm_up(self._pipeline)
             self._extrinsics = self._make_extrinsics()
         except DepthRosError as error:
-            self.get_logger().error(f"cannot configure: {error}")
+            self.get_logger().error(f"cannot configure: {error}; correct it, then configure again or restart")
             return FAILURE
         except Exception:  # rclpy swallows what a transition raises
             self.get_logger().error(f"cannot configure, please report:\n{format_exc()}")
@@ -175,6 +182,8 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
             self._outputs.publish(depth_map)
             age_ns = self.get_clock().now().nanoseconds - depth_map.stamp_ns
             self._statistics.publish(age_ns / 1e9, (monotonic_ns() - arrived_ns) / 1e9, depth_map.timings)
+            if self._statistics.depth_maps == 1:
+                self.get_logger().info("the first depth map is published; /diagnostics tells rate, age and drops")
 
     @contextmanager
     def _drops_counted(self) -> Iterator[None]:
@@ -254,6 +263,10 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is stopped; return 0, or 1 when a parameter is wrong."""
+    argv = sys.argv if args is None else ["completion_node", *args]
+    argparse.ArgumentParser(prog="completion_node", description=__doc__, epilog=EXAMPLE).parse_args(
+        remove_ros_args(argv)[1:]
+    )
     return run(CompletionNode, args)
 
 

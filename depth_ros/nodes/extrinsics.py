@@ -139,7 +139,8 @@ def make_extrinsics(node: Node, config: ExtrinsicsConfig, links: Mapping[str, Li
             raise
         node.get_logger().error(
             "no extrinsics are given, and without tf2_ros there is no TF, so only scans in the camera's own frame can "
-            "be used: set extrinsics.lidar.parent, child, xyz and quat, or install ros-$ROS_DISTRO-tf2-ros-py"
+            "be used: set extrinsics_file (`depth_ros bag extrinsics` makes one) or extrinsics.lidar.parent, child, "
+            "xyz and quat, or install ros-$ROS_DISTRO-tf2-ros-py"
         )
         return StaticExtrinsics([])
     node.get_logger().info(f"extrinsics from {source} (extrinsics_source: {config.extrinsics_source})")

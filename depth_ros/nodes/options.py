@@ -109,7 +109,13 @@ def add_record_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topics", nargs="+", metavar="TOPIC", help="topics to record")
     parser.add_argument("--out", type=Path, required=True, metavar="BAG", help="the bag folder to make")
     parser.add_argument("--count", type=int, default=0, metavar="N", help="stop after N messages of every topic")
-    parser.add_argument("--idle", type=float, default=0.0, metavar="S", help="stop when nothing came for S seconds")
+    parser.add_argument(
+        "--idle",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="stop S seconds after the last message of any topic (/diagnostics never rests)",
+    )
     parser.add_argument(
         "--wait", type=float, default=0.0, metavar="S", help="fail when nothing has come after S seconds"
     )

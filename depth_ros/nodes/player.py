@@ -48,7 +48,8 @@ class BagPlayer(Node):  # type: ignore[misc]
             try:
                 self._outputs[topic] = self._publisher(about)
             except (MessageError, NodeError) as error:
-                self.get_logger().warning(f"{topic} is not played: {error}")
+                remedy = "; the node can read a file instead: depth_ros bag extrinsics" if "/tf" in topic else ""
+                self.get_logger().warning(f"{topic} is not played: {error}{remedy}")
         self._clock_output = self.create_publisher(Clock, "/clock", 10) if options.clock else None
         if not self._outputs:
             raise NodeError(f"{bag.path}: no topic to play: choose among {', '.join(bag.topics) or 'none'}")

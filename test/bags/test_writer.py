@@ -146,10 +146,14 @@ def test_own_type_with_its_definition(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep_cut", [False, True])
 @pytest.mark.parametrize("count", [0, 1])
 def test_failure_leaves_nothing_unless_it_is_to_be_kept(tmp_path: Path, keep_cut: bool, count: int) -> None:
-    with pytest.raises(KeyboardInterrupt), BagWriter(tmp_path / "bag", keep_cut=keep_cut) as bag:
-        for stamp in range(count):
-            bag.write("/a", STRING, bag_factory(STRING, data="x"), stamp)
-        raise KeyboardInterrupt
+    def write() -> None:
+        with BagWriter(tmp_path / "bag", keep_cut=keep_cut) as bag:
+            for stamp in range(count):
+                bag.write("/a", STRING, bag_factory(STRING, data="x"), stamp)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
     assert (tmp_path / "bag").exists() is bool(keep_cut and count)
     if (tmp_path / "bag").exists():
         with BagFile(tmp_path / "bag") as read:
