@@ -39,6 +39,7 @@ from depth_ros.geometry.cloud import depth_to_points
 from depth_ros.messages.decode import decode_cloud, decode_image
 from depth_ros.messages.depth_encoding import decode_depth
 from depth_ros.messages.encode import encode_cloud, encode_depth, encode_depth_cloud, encode_image
+from depth_ros.nodes.factory import make
 
 CV_BRIDGE, SENSOR_MSGS_PY = "the way of cv_bridge", "the way of sensor_msgs_py"
 WIDTH, HEIGHT, POINTS = 1280, 720, 130_000
@@ -55,8 +56,8 @@ class Case(NamedTuple):
     ways: dict[str, Way]
 
 
-def make(_kind: str, /, **fields: Any) -> Any:
-    """Make a plain message whose bytes are an array.array."""
+def received(_kind: str, /, **fields: Any) -> Any:
+    """Make a plain message whose bytes are an array.array, as rclpy hands it to a callback."""
     return types.SimpleNamespace(
         **{name: filled(v) if isinstance(v, np.ndarray) and v.dtype == np.uint8 else v for name, v in fields.items()}
     )
@@ -79,7 +80,7 @@ def image_cases(rng: np.random.Generator) -> Iterator[Case]:
     rgb = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     grey = rng.integers(0, 65536, (HEIGHT, WIDTH), dtype=np.uint16)
     for encoding, stored in (("rgb8", rgb), ("bgr8", rgb), ("mono16", grey), ("bayer_rggb8", grey.astype(np.uint8))):
-        yield Case(f"decode {encoding}", decode_ways(encode_image(make, 0, "camera", stored, encoding)))
+        yield Case(f"decode {encoding}", decode_ways(encode_image(received, 0, "camera", stored, encoding)))
     yield Case(
         "encode rgb8",
         {
@@ -110,7 +111,7 @@ def decode_ways(msg: Any) -> dict[str, Way]:
 
 def depth_cases(depth: NDArray[np.float32]) -> Iterator[Case]:
     """Yield decoding and encoding of depth images."""
-    metres, millimetres = (encode_depth(make, 0, "camera", depth, encoding) for encoding in ("32FC1", "16UC1"))
+    metres, millimetres = (encode_depth(received, 0, "camera", depth, encoding) for encoding in ("32FC1", "16UC1"))
 
     def metres_view() -> Columns:
         values = np.ndarray((HEIGHT, WIDTH), np.float32, metres.data).copy()
@@ -147,7 +148,7 @@ def cloud_cases(rng: np.random.Generator) -> Iterator[Case]:
         rng.integers(0, 100_000_000, POINTS),
     )
     cloud.xyz[::10] = np.nan
-    full, bare = (encode_cloud(make, 0, "lidar", c) for c in (cloud, PointCloud(cloud.xyz)))
+    full, bare = (encode_cloud(received, 0, "lidar", c) for c in (cloud, PointCloud(cloud.xyz)))
     yield Case("decode cloud xyz", cloud_decode_ways(bare))
     yield Case("decode cloud xyz intensity t ring", cloud_decode_ways(full))
     yield Case("encode cloud xyz intensity t ring", cloud_encode_ways(cloud, full))
