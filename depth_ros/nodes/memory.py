@@ -13,9 +13,8 @@ LARGEST_ON_HEAP = 32 << 20  # what glibc accepts at most
 def keep_freed_memory() -> bool:
     """Let glibc keep what is freed for the next frame; returns False, changing nothing, where there is no glibc.
 
-    Otherwise every array above some size is mapped anew, and its pages are faulted in one by one: at 1242x375 with an
-    organised cloud that cost more than half of the node's time (benchmarks/live_replay.py). One arena, so that a
-    message freed by one thread serves the next.
+    Otherwise every array above some size is mapped anew, and its pages are faulted in one by one (docs/speed.md). One
+    arena, so that a message freed by one thread serves the next.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
