@@ -43,7 +43,7 @@ endif
 
 bench: .venv/current
 	$(BIN)/python benchmarks/conversions.py
-	$(BIN)/python benchmarks/completion_accuracy.py
+	$(BIN)/python -m benchmarks.completion_accuracy
 	$(BIN)/python benchmarks/completion_speed.py
 	$(BIN)/depth_ros bag from-kitti $(DEPTH_ROS_TEST_DATA)/kitti/sequence_2011_09_26 bench_output/kitti --overwrite
 	$(BIN)/python benchmarks/live_replay.py bench_output/kitti --runs 3 --reliability reliable --set queue_policy:=all

@@ -4,7 +4,14 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 NAME = "depth_ros"
-ROBOT = ["numpy>=1.21", "opencv-python-headless>=4.5", "scipy>=1.8", "PyYAML>=5.4", "rosbags>=0.11,<0.12"]
+ROBOT = [
+    "numpy>=1.21",
+    "opencv-python-headless>=4.5",
+    "scipy>=1.8",
+    "PyYAML>=5.4",
+    "rosbags>=0.11,<0.12",
+    "onnxruntime>=1.16",
+]
 
 setup(
     name=NAME,
@@ -16,7 +23,12 @@ setup(
     author_email="maintainers@depth-ros.example.com",
     license="Apache-2.0",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["py.typed"], f"{NAME}.nodes": ["*.xml"], f"{NAME}.evaluation": ["*.jinja"]},
+    package_data={
+        NAME: ["py.typed"],
+        f"{NAME}.nodes": ["*.xml"],
+        f"{NAME}.evaluation": ["*.jinja"],
+        f"{NAME}.models": ["assets/*"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
@@ -27,7 +39,9 @@ setup(
     install_requires=["setuptools"],
     extras_require={
         "robot": ROBOT,
+        "openvino": ["openvino>=2024.0"],
         "report": ["Jinja2>=3.0", "matplotlib>=3.5", "tqdm>=4.57"],
+        "train": ["torch>=2.5", "safetensors>=0.4", "onnx>=1.17", "onnxscript>=0.3", "onnxruntime>=1.16", "tensorboard>=2.15"],
     },
     zip_safe=True,
     entry_points={

@@ -58,7 +58,30 @@ def from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
 class CompletionConfig:
     """How a Frame becomes a DepthMap."""
 
-    model: str = setting("auto", "model: auto (the best that is bundled), classical, or a model file", read_only=True)
+    model: str = setting(
+        "auto",
+        "auto (the bundled model, or classical where no engine runs it), classical, a bundled name or a model file",
+        read_only=True,
+    )
+    engine: str = setting(
+        "auto",
+        "what runs the model: openvino, onnxruntime, or auto: the first of these that is installed and can",
+        choices=("auto", "openvino", "onnxruntime"),
+        read_only=True,
+    )
+    precision: str = setting(
+        "auto",
+        "arithmetic of the engine: auto (the processor's fastest: bf16 where it has AMX), f32 (exact), bf16, f16",
+        choices=("auto", "f32", "bf16", "f16"),
+        read_only=True,
+    )
+    threads: int = setting(
+        0,
+        "threads of the engine; 0: the processors that the process may use, at most 4",
+        low=0,
+        high=256,
+        read_only=True,
+    )
     use_image: bool = setting(True, "let the image guide the completion")
     min_depth: float = setting(0.5, "points nearer than this (m along z) are ignored", low=0.0, high=1000.0)
     max_depth: float = setting(120.0, "points farther than this (m along z) are ignored", low=0.1, high=10000.0)

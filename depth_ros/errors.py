@@ -37,5 +37,21 @@ class EvaluationError(DepthRosError):
     """An evaluation has nothing to score or cannot write its result."""
 
 
+class TrainingError(DepthRosError):
+    """A training run cannot start, go on or be read."""
+
+
 class NodeError(DepthRosError):
     """A node cannot be configured or a running system does not answer."""
+
+
+class EngineError(DepthRosError):
+    """A graph cannot be read, built or run, or the library that runs it is not there."""
+
+
+class ModelError(DepthRosError):
+    """A model file is missing, damaged, or does not keep the model contract."""
+
+
+class ExportError(DepthRosError):
+    """Weights cannot be read, or the file made of them does not answer as the network does."""

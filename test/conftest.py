@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 HAS_ROS = find_spec("rclpy") is not None
+MISSING_FOR_MODELS = [name for name in ("onnx", "onnxruntime", "openvino") if find_spec(name) is None]
 REQUIRE_ROS = os.environ.get("DEPTH_ROS_REQUIRE_ROS") == "1"
-collect_ignore = [] if HAS_ROS else ["nodes"]
+HAS_TORCH = find_spec("torch") is not None and find_spec("safetensors") is not None
+collect_ignore = [*([] if HAS_ROS else ["nodes"]), *([] if HAS_TORCH else ["networks", "training", "export", "cli/test_model_export.py"])]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -27,6 +30,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly what this run could not test."""
     if not HAS_ROS:
         terminalreporter.write_line("THE NODES WERE NOT TESTED: rclpy is not installed (make test brings it)")
+    if not HAS_TORCH:
+        terminalreporter.write_line("NETWORKS, TRAINING AND EXPORT WERE NOT TESTED: torch or safetensors is not installed")
+    if MISSING_FOR_MODELS:
+        missing = ", ".join(MISSING_FOR_MODELS)
+        terminalreporter.write_line(f"MODELS WERE NOT TESTED WHOLLY: not installed: {missing}")
     if not os.environ.get("DEPTH_ROS_TEST_DATA"):
         terminalreporter.write_line("REAL FRAMES WERE NOT TESTED: DEPTH_ROS_TEST_DATA is not set")
 
@@ -38,3 +46,54 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("REAL FRAMES NOT TESTED: set DEPTH_ROS_TEST_DATA to the folder that holds kitti/, nuscenes/, ...")
     return Path(folder)
+
+
+MakeToy = Callable[..., Path]
+
+
+@pytest.fixture
+def make_toy(tmp_path: Path) -> MakeToy:
+    """Make a small file of the model contract: depth = gain x prior (1 m where there is none), sigma = depth x
+    (1 % + 1 % per grey level of the image's mean over the channels)."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    from depth_ros.engines.onnx_file import graph_sha256
+    from depth_ros.models.card import CARD_KEY, ModelCard
+
+    def make(name: str = "toy", gain: float = 1.0, size: tuple[int, int] | None = None, **card: Any) -> Path:
+        path, images = tmp_path / f"{name}.onnx", [1, *(size or ("height", "width"))]
+        steps = [
+            ("Greater", ["prior_depth", "zero"], "known", {}),
+            ("Where", ["known", "prior_depth", "one"], "filled", {}),
+            ("Mul", ["filled", "gain"], "gained", {}),
+            # Some engines leave out an input that is not used.
+            ("Mul", ["sparse_depth", "zero"], "no_sparse", {}),
+            ("Mul", ["intrinsics", "zero"], "no_camera", {}),
+            ("ReduceMean", ["no_camera"], "no_lens", {"axes": [1], "keepdims": 1}),
+            ("Add", ["no_sparse", "no_lens"], "nothing", {}),
+            ("Add", ["gained", "nothing"], "depth", {}),
+            ("Cast", ["image"], "colours", {"to": TensorProto.FLOAT}),
+            ("ReduceMean", ["colours"], "grey", {"axes": [3], "keepdims": 0}),
+            ("Mul", ["grey", "per_cent"], "rough", {}),
+            ("Add", ["rough", "per_cent"], "relative", {}),
+            ("Mul", ["relative", "depth"], "sigma", {}),
+        ]
+        inputs = {"image": [*images, 3], "sparse_depth": images, "prior_depth": images, "intrinsics": [1, 4]}
+        kinds = {"image": TensorProto.UINT8}
+        constants = {"zero": 0.0, "one": 1.0, "gain": gain, "per_cent": 0.01}
+        graph = helper.make_graph(
+            [helper.make_node(kind, take, [give], **more) for kind, take, give, more in steps],
+            name,
+            [helper.make_tensor_value_info(n, kinds.get(n, TensorProto.FLOAT), s) for n, s in inputs.items()],
+            [helper.make_tensor_value_info(n, TensorProto.FLOAT, images) for n in ("depth", "sigma")],
+            [helper.make_tensor(n, TensorProto.FLOAT, [], [value]) for n, value in constants.items()],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        onnx.save(model, path)
+        facts = ModelCard(**{"name": name, "version": "1.0", "graph_sha256": graph_sha256(path), **card})
+        helper.set_model_props(model, {CARD_KEY: facts.to_json(), "author": "nobody"})
+        onnx.save(model, path)
+        return path
+
+    return make

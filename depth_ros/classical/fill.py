@@ -82,6 +82,12 @@ def complete(sparse: FloatImage, rgb: NDArray[np.uint8] | None = None, *, paste_
     return whole
 
 
+def paste(depth: FloatImage, sigma: FloatImage, sparse: FloatImage, at: tuple[NDArray[np.intp], ...]) -> None:
+    """Give the pixels `at` (rows, columns) their own return and the sigma of a return, in place."""
+    depth[at] = sparse[at]
+    sigma[at] = RANGING_M + SIGMA_SMOOTH * sparse[at]
+
+
 def _make_mesh(
     measured: NDArray[np.bool_], rows: NDArray[np.intp], columns: NDArray[np.intp], distance: FloatImage
 ) -> tuple[Mesh, Spacing]:
@@ -114,8 +120,7 @@ def _complete(
     depth = np.float32(1) / inverse
     sigma = _sigma(depth, roughness, near.distance / np.float32(spacing.gap))
     if paste_measured:
-        depth[rows, columns] = sparse[rows, columns]
-        sigma[rows, columns] = RANGING_M + SIGMA_SMOOTH * sparse[rows, columns]
+        paste(depth, sigma, sparse, (rows, columns))
     covered = to_empty >= (BRIDGE - MARGIN) * spacing.gap
     source = covered * np.uint8(Source.COMPLETED)
     source[rows, columns] = Source.MEASURED

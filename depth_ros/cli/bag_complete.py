@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from depth_ros.cli.options import add_extrinsics, add_topics, chosen_topics
+from depth_ros.cli.options import MODEL_HELP, add_engine, add_extrinsics, add_topics, chosen_completion, chosen_topics
 from depth_ros.errors import BagError, DepthRosError
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def add_parser(subparsers: Any) -> None:
     add = parser.add_argument
     add("bag", metavar="BAG", help="a bag, or a folder of frames")
     add("--out", metavar="OUT", required=True, help="the bag to write")
-    add("--model", default="auto", metavar="M", help="auto or classical (%(default)s)")
+    add("--model", default="auto", metavar="M", help=f"{MODEL_HELP} (%(default)s)")
+    add_engine(parser)
     add_topics(parser)
     add_extrinsics(parser)
     add("--encoding", choices=("32FC1", "16UC1"), default="32FC1", help="depth in metres or millimetres (%(default)s)")
@@ -55,12 +56,11 @@ def run(args: argparse.Namespace) -> int:
     """Complete, write, and say how many and how fast."""
     from depth_ros.bags.source import open_source
     from depth_ros.bags.writer import BagWriter, write_depth
-    from depth_ros.config import CompletionConfig
     from depth_ros.pipelines.factory import make_pipeline
 
     topics = chosen_topics(args.topic)
     _check_apart(Path(args.bag), Path(args.out))
-    completion = _Completion(make_pipeline(CompletionConfig(model=args.model)))
+    completion = _Completion(make_pipeline(chosen_completion(args, args.model)))
     source = open_source(args.bag, topics=topics, extrinsics=args.extrinsics)
     images = _count_images(args.bag, topics)
     maps = completion.maps(_progress(source.samples(), images))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from depth_ros.cli.options import MODEL_HELP, add_engine, chosen_completion
 from depth_ros.errors import BagError, CompletionError
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def add_parser(subparsers: Any) -> None:
         help="scan: .bin float32 rows, .npy [N,3 or more] x y z (what the calibration names)",
     )
     add("--calib", required=True, metavar="FILE", help="calibration")
-    add("--model", default="auto", metavar="M", help="auto or classical (%(default)s)")
+    add("--model", default="auto", metavar="M", help=f"{MODEL_HELP} (%(default)s)")
+    add_engine(parser)
     add("--out", required=True, metavar="FILE", help="depth to write, .npy or .png")
     add("--out-sigma", metavar="FILE", help="half-width of the 68 %% interval to write, in the form of --out")
     add("--picture", metavar="FILE", help="image and depth in colours to write, .png or .jpg")
@@ -51,11 +53,10 @@ def run(args: argparse.Namespace) -> int:
     import json
     from pathlib import Path
 
-    from depth_ros.config import CompletionConfig
     from depth_ros.messages.depth_encoding import write_depth
     from depth_ros.pipelines.factory import make_pipeline
 
-    pipeline = make_pipeline(CompletionConfig(model=args.model))
+    pipeline = make_pipeline(chosen_completion(args, args.model))
     frame = _read_frame(Path(args.image), Path(args.points) if args.points else None, Path(args.calib))
     found = pipeline.process(frame)
     figures = _figures(found, rectified=not frame.camera.is_rectified)

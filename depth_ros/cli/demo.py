@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     write_bag_extrinsics(robot, extrinsics)
     clock.say("playing it: bag_player, completion_node and the recorder, three processes over DDS")
     drive(robot, depth, extrinsics, out / "logs", args.seconds)
-    clock.say("scoring the recorded depth against the exact truth, and nearest fill on the same frames")
+    clock.say("scoring the recorded depth against the exact truth; classical completion and nearest fill beside it")
     result = _scored(robot, depth, out)
     page = write_report(result, out)
     print(result.to_json().rstrip() if args.json else text_table(headline(result.means())))
@@ -65,15 +65,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _scored(robot: Path, depth: Path, out: Path) -> Result:
-    """Score the depth that was recorded live, and nearest fill on the same frames beside it."""
+    """Score the depth that was recorded live; beside it, on the same frames, the methods that need no weights."""
     from depth_ros.bags.source import open_source
     from depth_ros.evaluation.cases import EvaluationConfig
     from depth_ros.evaluation.recorded import score_recorded
     from depth_ros.evaluation.replay import NEAREST, replay
+    from depth_ros.pipelines.completion import NAME as CLASSICAL
     from depth_ros.pipelines.factory import resolve
 
-    live = score_recorded(depth, robot, method=f"{resolve('auto')}, live", folder=out, pictures=4)
-    beside = replay([open_source(robot)], [NEAREST], EvaluationConfig(), workers=os.cpu_count() or 1)
+    used = resolve("auto")
+    others = [NEAREST] if used == CLASSICAL else [CLASSICAL, NEAREST]
+    live = score_recorded(depth, robot, method=f"{used}, live", folder=out, pictures=4)
+    beside = replay([open_source(robot)], others, EvaluationConfig(), workers=os.cpu_count() or 1)
     return replace(
         live,
         title="A synthetic drive through the live nodes",

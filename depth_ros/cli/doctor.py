@@ -130,9 +130,16 @@ def _transport() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
-    from depth_ros.pipelines.factory import MODELS, resolve
+    from depth_ros.engines.factory import probe_engines
+    from depth_ros.models.store import bundled_models
+    from depth_ros.pipelines.factory import resolve
 
-    yield Finding("models", "auto", "ok", f"{resolve('auto')} (known: {', '.join(MODELS)})")
+    for kind, probe in probe_engines().items():
+        what, _, remedy = probe.reason.partition(": ")
+        yield Finding("engines", kind, "note" if probe.reason else "ok", what or probe.version, remedy)
+    for name, path in bundled_models().items():
+        yield _bundled(name, path)
+    yield Finding("models", "auto", "ok", resolve("auto"))
     gpu = Path("/proc/driver/nvidia/version").exists() or Path("/etc/nv_tegra_release").exists()
     yield Finding(
         "models",
@@ -140,3 +147,13 @@ def _models() -> Iterator[Finding]:
         "note",
         "NVIDIA driver present; no model of this version uses it" if gpu else "none, and none is needed",
     )
+
+
+def _bundled(name: str, path: Path) -> Finding:
+    from depth_ros.errors import DepthRosError
+    from depth_ros.models.card import read_card
+
+    try:
+        return Finding("models", name, "ok", read_card(path).title)
+    except DepthRosError as error:
+        return Finding("models", name, "missing", str(error), "install depth_ros again")

@@ -7,7 +7,15 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from depth_ros.cli.options import add_extrinsics, add_topics, chosen_topics, whole
+from depth_ros.cli.options import (
+    MODEL_HELP,
+    add_engine,
+    add_extrinsics,
+    add_topics,
+    chosen_completion,
+    chosen_topics,
+    whole,
+)
 from depth_ros.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -19,6 +27,7 @@ EXAMPLE = """examples:
   depth_ros evaluate MY_BAG --report report_folder
   depth_ros evaluate kitti/object_training --holdout 4 --phase all --model classical --model nearest
   depth_ros evaluate rgbd/nyu_basement --input points:500 --json -
+  depth_ros evaluate MY_BAG --model mine.onnx --model auto --no-image
   depth_ros evaluate RECORDED_BAG --depth-topic /depth/image_rect --truth SYNTHETIC_BAG
   depth_ros evaluate TWO_CAMERAS --topic image=/left/image_raw --extrinsics calib.txt"""
 
@@ -41,7 +50,14 @@ def add_parser(subparsers: Any) -> None:
     add("--holdout", type=whole(0, 64), default=0, metavar="N", help=HOLDOUT_HELP)
     add("--phase", type=_phase, default=0, metavar="K", help="which ring of every N is given, or all (%(default)s)")
     add("--seed", type=whole(0), default=0, help="seed of the random points (%(default)s)")
-    add("--model", action="append", metavar="M", help="auto, classical or nearest; again for more (auto and nearest)")
+    add(
+        "--model",
+        action="append",
+        metavar="M",
+        help=f"nearest, {MODEL_HELP}; again for more (auto, classical, nearest)",
+    )
+    add("--no-image", action="store_true", help="score every model a second time, without its image")
+    add_engine(parser)
     add("--depth-topic", metavar="TOPIC", help="score the depth that SOURCE, a bag, holds on this topic")
     add("--truth", metavar="BAG", help="with --depth-topic: the bag that holds the truth (SOURCE itself)")
     add_topics(parser)
@@ -79,6 +95,7 @@ def _replayed(args: argparse.Namespace, folder: Path | None) -> Result:
     from depth_ros.bags.source import open_source
     from depth_ros.evaluation.cases import EvaluationConfig
     from depth_ros.evaluation.replay import NEAREST, replay
+    from depth_ros.pipelines.completion import NAME as CLASSICAL
 
     if args.truth:
         raise EvaluationError("--truth goes with --depth-topic: add it, or leave --truth out")
@@ -89,8 +106,10 @@ def _replayed(args: argparse.Namespace, folder: Path | None) -> Result:
     ]
     return replay(
         sources,
-        args.model or ["auto", NEAREST],
+        args.model or ["auto", CLASSICAL, NEAREST],
         config,
+        completion=chosen_completion(args),
+        no_image=args.no_image,
         folder=folder,
         pictures=args.pictures,
         workers=args.workers,

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from threading import current_thread, main_thread
 
 from depth_ros import __version__
-from depth_ros.cli import bag, complete, demo, doctor, evaluate
+from depth_ros.cli import bag, complete, demo, doctor, evaluate, model, train
 from depth_ros.errors import DepthRosError
 
-VERBS = (demo, doctor, complete, evaluate, bag)
+VERBS = (demo, doctor, complete, evaluate, bag, model, train)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

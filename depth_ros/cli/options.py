@@ -1,12 +1,15 @@
-"""Options that several verbs share: which topics of a bag, which extrinsics, and numbers with a range."""
+"""Options that several verbs share: topics of a bag, extrinsics, the engine of a model, and numbers with a range."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 
+from depth_ros.config import CompletionConfig
 from depth_ros.errors import BagError
 
+MODEL_HELP = "auto, classical, a bundled name or a model file"
 MOST_DIGITS = 18
 
 
@@ -28,6 +31,23 @@ def add_extrinsics(parser: argparse.ArgumentParser) -> None:
         help="calibration file, or YAML as `bag extrinsics` writes it, that says how a bag's LiDAR sits to its camera "
         "(the bag's /tf_static)",
     )
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Add `--engine`, `--precision` and `--threads`, to be read with `chosen_completion`."""
+    settings = {entry.name: entry for entry in fields(CompletionConfig)}
+    for name in ("engine", "precision"):
+        entry = settings[name]
+        about = f"{entry.metadata['description']} (%(default)s)"
+        parser.add_argument(f"--{name}", choices=entry.metadata["choices"], default=entry.default, help=about)
+    entry = settings["threads"]
+    about, most = f"{entry.metadata['description']} (%(default)s)", int(entry.metadata["high"])
+    parser.add_argument("--threads", type=whole(0, most), default=entry.default, metavar="N", help=about)
+
+
+def chosen_completion(args: argparse.Namespace, model: str = "auto") -> CompletionConfig:
+    """Return the settings that `--engine`, `--precision` and `--threads` make for a model."""
+    return CompletionConfig(model=model, engine=args.engine, precision=args.precision, threads=args.threads)
 
 
 def chosen_topics(given: Sequence[str] | None) -> dict[str, str] | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from depth_ros.config import check, setting
 from depth_ros.errors import EvaluationError
 from depth_ros.evaluation import holdout, metrics
+from depth_ros.evaluation.calibration import ause
 from depth_ros.evaluation.result import ALL_RANGES, INSIDE, OUTSIDE, Score
 from depth_ros.frame import Frame, PointCloud
 from depth_ros.geometry.distortion import rectify_image
@@ -183,10 +184,12 @@ def _scan(frame: Frame) -> tuple[PointCloud, NDArray[np.float64]]:
 
 
 def _sigma(found: Estimate, reference: Depth) -> dict[str, float]:
-    return {
+    within = {
         f"within_{factor}_sigma": metrics.sigma_coverage(found.depth, found.sigma, reference, factor)
         for factor in (1, 2)
     }
+    areas = ause(found.depth, found.sigma, reference)
+    return {**within, "ause_of_constant": areas.sigma / areas.constant if areas.constant > 0 else float("nan")}
 
 
 def _outside(found: Estimate, reference: Depth) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,16 +66,26 @@ def save_comparison(path: Path, rgb: Rgb | None, sparse: Depth, depth: Depth, tr
     sparse: float32 [H,W], m, 0 or NaN = none. depth, truth: float32 [H,W], m, NaN unknown. rgb: uint8 [H,W,3] or None.
     Raises EvaluationError when `path` does not end in .png or .jpg or cannot be written.
     """
+    return save_methods(path, rgb, sparse, {"depth": depth}, truth, title)
+
+
+def save_methods(
+    path: Path, rgb: Rgb | None, sparse: Depth, depths: Mapping[str, Depth], truth: Depth, title: str = ""
+) -> Path:
+    """Draw image and sparse input, and below them a row of depth and signed error for every method by its name.
+
+    Arrays and errors as in `save_comparison`; all depths share one range of colours.
+    """
     sparse = np.where(sparse > 0, sparse, np.float32(np.nan))
     span = depth_range(sparse, truth)
-    flat = _flat(depth.shape)
+    flat = _flat(sparse.shape)
     grey = flat if rgb is None else _dimmed(rgb)
     panels = [
         _Panel("no image", flat) if rgb is None else _Panel("image", rgb),
         _depth_panel("sparse input", sparse, span, grey, dots=True),
-        _depth_panel("depth", depth, span, flat),
-        _error_panel(depth - truth, grey),
     ]
+    for name, depth in depths.items():
+        panels += [_depth_panel(name, depth, span, flat), _error_panel(depth - truth, grey)]
     return _save(_draw(panels, 2, title), path)
 
 

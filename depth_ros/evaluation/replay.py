@@ -6,7 +6,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
@@ -32,7 +32,15 @@ T = TypeVar("T")
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
 
 NEAREST = "nearest"
+DEFAULTS = CompletionConfig()
 _log = logging.getLogger("depth_ros")
+
+
+class Method(NamedTuple):
+    """What answers, by its name in tables; config: None is plain nearest fill."""
+
+    name: str
+    config: CompletionConfig | None
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class Task:
     source: str
     number: int
     sample: Sample
-    methods: tuple[str, ...]
+    methods: tuple[Method, ...]
     config: EvaluationConfig
 
 
@@ -62,6 +70,8 @@ def replay(
     models: Sequence[str],
     config: EvaluationConfig,
     *,
+    completion: CompletionConfig = DEFAULTS,
+    no_image: bool = False,
     folder: Path | None = None,
     pictures: int = 6,
     workers: int = 1,
@@ -69,12 +79,15 @@ def replay(
 ) -> Result:
     """Score `models` on all `sources`.
 
-    models: as in `CompletionConfig.model`, or `nearest` for plain nearest fill. folder: where pictures of `pictures`
-    samples of every source go; None = no pictures. workers: processes. watch: wraps the stream of samples (progress).
+    models: as in `CompletionConfig.model`, or `nearest` for plain nearest fill. completion: the other settings.
+    no_image: score every model a second time, without its image. folder: where pictures of `pictures` samples of every
+    source go; None = no pictures. workers: processes. watch: wraps the stream of samples (progress).
     A sample that cannot be scored is left out, counted in the facts and named in a warning. Raises EvaluationError
     when nothing is left.
     """
-    methods = tuple(dict.fromkeys(resolve(model) for model in models))
+    if workers > 1 and not completion.threads:
+        completion = replace(completion, threads=1)
+    methods = _methods(models, completion, no_image)
     for method in methods:
         _pipeline(method)
     named = _named(sources)
@@ -98,7 +111,7 @@ def replay(
             "scored on": "; ".join(dict.fromkeys(outcome.scored for outcome in outcomes)),
         },
         protocol=list(PROTOCOL),
-        config={"evaluation": asdict(config), "completion": asdict(CompletionConfig()), "workers": workers},
+        config={"evaluation": asdict(config), "completion": asdict(completion), "workers": workers},
         pictures=list(chain.from_iterable(drawn)),
     )
 
@@ -131,6 +144,18 @@ def draw_case(folder: Path, stem: str, title: str, case: Case, found: Estimate, 
     return Picture(path.as_posix(), title, f"{title}. Inside the covered rows: MAE {mae}, RMSE {rmse}.")
 
 
+def _methods(models: Sequence[str], completion: CompletionConfig, no_image: bool) -> tuple[Method, ...]:
+    """Name every model once, whatever it is called by, and again without its image."""
+    methods = {}
+    for model in models:
+        config = replace(completion, model=model)
+        name = model if model == NEAREST else resolve(model, config)
+        methods[name] = None if model == NEAREST else replace(config, model=name)
+        if no_image and model != NEAREST:
+            methods[f"{name}, no image"] = replace(config, model=name, use_image=False)
+    return tuple(Method(*entry) for entry in methods.items())
+
+
 def _named(sources: Sequence[FrameSource]) -> dict[str, FrameSource]:
     """Give every source a name of its own."""
     names = Counter(source.name for source in sources)
@@ -142,7 +167,7 @@ def _shown(source: str, outcomes: Sequence[Outcome], wanted: int) -> list[int]:
     return [numbers[place] for place in spread(len(numbers), wanted)]
 
 
-def _tasks(sources: dict[str, FrameSource], methods: tuple[str, ...], config: EvaluationConfig) -> Iterator[Task]:
+def _tasks(sources: dict[str, FrameSource], methods: tuple[Method, ...], config: EvaluationConfig) -> Iterator[Task]:
     for name, source in sources.items():
         for number, sample in enumerate(source.samples()):
             yield Task(name, number, sample, methods, config)
@@ -153,7 +178,7 @@ def _score_sample(task: Task) -> Outcome:
     try:
         for frame, case in make_cases(*task.sample, task.config):
             for method in task.methods:
-                scores += score_case(task.source, method, case, _estimate(method, frame, case))
+                scores += score_case(task.source, method.name, case, _estimate(method, frame, case))
     except DepthRosError as error:
         return Outcome(task.source, task.number, [], fault=f"{task.source}/{task.sample.name}: {error}")
     return Outcome(task.source, task.number, scores, case.given, case.scored)
@@ -165,18 +190,18 @@ def _draw_sample(folder: Path, task: Task) -> list[Picture]:
     pictures = []
     for method in task.methods:
         found = _estimate(method, frame, case)
-        score = score_case(task.source, method, case, found)[0]
-        stem = f"{task.source}_{task.number:04d}_{method}"
-        pictures.append(draw_case(folder, stem, f"{task.source} / {case.name}: {method}", case, found, score))
+        score = score_case(task.source, method.name, case, found)[0]
+        stem = f"{task.source}_{task.number:04d}_{method.name}"
+        pictures.append(draw_case(folder, stem, f"{task.source} / {case.name}: {method.name}", case, found, score))
     return pictures
 
 
 @lru_cache(maxsize=8)
-def _pipeline(method: str) -> Pipeline | None:
-    return None if method == NEAREST else make_pipeline(CompletionConfig(model=method))
+def _pipeline(method: Method) -> Pipeline | None:
+    return None if method.config is None else make_pipeline(method.config)
 
 
-def _estimate(method: str, frame: Frame, case: Case) -> Estimate:
+def _estimate(method: Method, frame: Frame, case: Case) -> Estimate:
     """Run one method; plain nearest fill is the reference that every method must beat and states no sigma."""
     pipeline = _pipeline(method)
     start = perf_counter()

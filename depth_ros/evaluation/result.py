@@ -51,6 +51,15 @@ COLUMNS = (
     Column("delta1", "delta1", "%", 2, "higher", "share of pixels within a factor of 1.25 of the true depth", 100),
     Column("within_1_sigma", "in 1 sigma", "%", 1, "", "share of errors below the stated sigma; 68 is honest", 100),
     Column("within_2_sigma", "in 2 sigma", "%", 1, "", "share of errors below twice the sigma; 95 is honest", 100),
+    Column(
+        "ause_of_constant",
+        "AUSE",
+        "%",
+        1,
+        "lower",
+        "how far from the oracle sigma ranks the errors (area under the sparsification error); 100: as a constant",
+        100,
+    ),
     Column("answered", "answered", "%", 1, "", "share of scored pixels where the method itself gives depth", 100),
     Column("time_ms", "time", "ms", 0, "", "median time per frame on this machine"),
 )

@@ -6,10 +6,9 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from time import monotonic, monotonic_ns
 from traceback import format_exc
-from typing import Any
+from typing import Any, NamedTuple
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.utilities import remove_ros_args
@@ -21,19 +20,20 @@ from depth_ros.nodes.config import ExtrinsicsConfig, InputConfig, LifecycleConfi
 from depth_ros.nodes.diagnostics import DiagnosticPublisher, Statistics
 from depth_ros.nodes.extrinsics import Extrinsics, make_extrinsics, resolve_source
 from depth_ros.nodes.inputs import InputPair, Inputs
+from depth_ros.nodes.logs import RosLogHandler
 from depth_ros.nodes.outputs import Outputs
 from depth_ros.nodes.parameters import ParameterGroup, watch
 from depth_ros.nodes.qos import steady_timer
 from depth_ros.nodes.spin import run
-from depth_ros.nodes.worker import Worker
-from depth_ros.pipelines.base import Pipeline, warm_up
-from depth_ros.pipelines.factory import make_pipeline, resolve
+from depth_ros.nodes.stages import Stages
+from depth_ros.pipelines.base import Finish, Pipeline, warm_up
+from depth_ros.pipelines.factory import make_pipeline
 
 DEMAND_PERIOD_S = 0.1
 # Longer than a listener takes to come back, as rviz does when a topic is chosen anew.
 UNWATCHED_S = 2.0
-# Two threads end one after the other, and `ros2 launch` sends its second signal after 5 s.
-CLOSE_PATIENCE_S = 2.0
+# `ros2 launch` sends its second signal after 5 s.
+CLOSE_PATIENCE_S = 4.0
 EXAMPLE = (
     "example: completion_node --ros-args -r image:=/camera/image_raw -r camera_info:=/camera/camera_info "
     "-r points:=/lidar/points -p extrinsics_file:=extrinsics.yaml; every parameter stands in config/completion.yaml"
@@ -41,12 +41,26 @@ EXAMPLE = (
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
+class Prepared(NamedTuple):
+    """What completes a frame, and when its image arrived on the steady clock."""
+
+    finish: Finish
+    arrived_ns: int
+
+
+class Completed(NamedTuple):
+    """A depth map, and when its image arrived on the steady clock."""
+
+    depth_map: DepthMap
+    arrived_ns: int
+
+
 class CompletionNode(LifecycleNode):  # type: ignore[misc]
     """Lifecycle node around one pipeline.
 
-    Decoding and pairing run on the executor, inference in one thread of its own, encoding and publishing in another, so
-    that a large cloud does not hold up the next frame. Raises ConfigError at construction when a parameter is out of
-    range; the text names it.
+    Decoding and pairing run on the executor; the two halves of the completion, and encoding with publishing, run in a
+    thread each, so that neither inference nor a large cloud holds up the next frame. Raises ConfigError at construction
+    when a parameter is out of range; the text names it.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -55,8 +69,8 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         self._extrinsics: Extrinsics | None = None
         self._outputs: Outputs | None = None
         self._inputs: Inputs | None = None
-        self._worker: Worker[InputPair] | None = None
-        self._sender: Worker[tuple[DepthMap, int]] | None = None
+        self._stages: Stages[InputPair, Prepared, Completed] | None = None
+        self._log_handler = RosLogHandler(self.get_logger())
         self._lifecycle = ParameterGroup(self, LifecycleConfig())
         self._completion = ParameterGroup(self, CompletionConfig())
         self._pairing = ParameterGroup(self, PairingConfig())
@@ -97,20 +111,21 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
             self.get_logger().error(f"cannot configure, please report:\n{format_exc()}")
             return FAILURE
         self._outputs = Outputs(self, self._output)
-        self.get_logger().info(f"configured: model {resolve(self._completion.value.model)}")
+        self.get_logger().info(
+            "configured: " + ", ".join(f"{key} {fact}" for key, fact in self._pipeline.facts.items())
+        )
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start the inference thread, and subscribe while somebody listens."""
+        """Start the threads of the completion, and subscribe while somebody listens."""
         result = super().on_activate(state)
-        self._sender = Worker(self._send, self._superseded, self._queue_size())
-        self._worker = Worker(partial(self._process, self._sender), self._superseded, self._queue_size())
+        self._stages = Stages(self._prepare, self._finish, self._send, self._superseded, self._queue_size())
         self._demand = steady_timer(self, DEMAND_PERIOD_S, self._follow_demand)
         self.get_logger().info("active: subscribes to its inputs while somebody listens to a depth topic")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe and end the inference thread; what waits is forgotten."""
+        """Unsubscribe and end the threads of the completion; what waits is forgotten."""
         self._stop()
         return super().on_deactivate(state)
 
@@ -132,39 +147,39 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         return super().on_error(state)
 
     def destroy_node(self) -> None:
-        """End the inference thread before the node goes."""
+        """End the threads of the completion before the node goes."""
         self._stop()
+        self._log_handler.close()
         super().destroy_node()
 
     def _follow_demand(self) -> None:
-        if self._worker is None or self._outputs is None:
+        if self._stages is None or self._outputs is None:
             return
         if self._outputs.wanted():
             self._wanted_at = monotonic()
             # A publisher that waits for our subscription thereby knows that our listeners are connected too.
             if self._inputs is None:
-                self._inputs = Inputs(self, self._input, self._pairing.value, self._statistics, self._worker.submit)
+                self._inputs = Inputs(self, self._input, self._pairing.value, self._statistics, self._stages.submit)
         elif self._inputs is not None and monotonic() - self._wanted_at > UNWATCHED_S:
             self._inputs.flush()
             self._inputs.close()
             self._inputs = None
             self.get_logger().info("nobody listens to a depth topic any more: unsubscribed until somebody does")
 
-    def _process(self, sender: Worker[tuple[DepthMap, int]], pair: InputPair) -> None:
+    def _prepare(self, pair: InputPair) -> Prepared | None:
+        pipeline, outputs = self._pipeline, self._outputs
+        assert pipeline is not None and outputs is not None  # noqa: PT018
         with self._drops_counted():
-            depth_map = self._complete(pair)
-            if depth_map is not None:
-                sender.submit((depth_map, pair.image.arrived_ns))
-
-    def _complete(self, pair: InputPair) -> DepthMap | None:
-        pipeline, extrinsics, outputs = self._pipeline, self._extrinsics, self._outputs
-        assert pipeline is not None and extrinsics is not None and outputs is not None  # noqa: PT018
-        if not outputs.wanted():
+            if outputs.wanted():
+                return Prepared(pipeline.prepare(self._frame(pair)), pair.image.arrived_ns)
             self._statistics.drop("no_subscribers", "nobody listens to the depth topics")
-            return None
+        return None
+
+    def _frame(self, pair: InputPair) -> Frame:
+        assert self._extrinsics is not None
         image, scan = pair.image, pair.scan
-        T_cam_lidar = extrinsics.lookup(image.frame_id, scan.frame_id, pair.image_stamp_ns)
-        frame = Frame(
+        T_cam_lidar = self._extrinsics.lookup(image.frame_id, scan.frame_id, pair.image_stamp_ns)
+        return Frame(
             pair.image_stamp_ns,
             image.frame_id,
             image.rgb,
@@ -173,9 +188,13 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
             T_cam_lidar=T_cam_lidar,
             scan_stamp_ns=pair.scan_stamp_ns,
         )
-        return pipeline.process(frame)
 
-    def _send(self, completed: tuple[DepthMap, int]) -> None:
+    def _finish(self, prepared: Prepared) -> Completed | None:
+        with self._drops_counted():
+            return Completed(prepared.finish(), prepared.arrived_ns)
+        return None
+
+    def _send(self, completed: Completed) -> None:
         depth_map, arrived_ns = completed
         with self._drops_counted():
             assert self._outputs is not None
@@ -212,7 +231,7 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         if any(group in changed for group in self._links.values()):
             self._change_extrinsics()
         if self._completion in changed and self._pipeline is not None:
-            self._pipeline = make_pipeline(self._completion.value)
+            self._pipeline = self._pipeline.configured(self._completion.value)
         if self._input in changed and self._inputs is not None:
             self._inputs.choose_camera()
         if self._pairing in changed:
@@ -221,9 +240,8 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
     def _change_pairing(self) -> None:
         if self._inputs is not None:
             self._inputs.set_pairing(self._pairing.value)
-        if self._worker is not None and self._sender is not None:
-            self._worker.resize(self._queue_size())
-            self._sender.resize(self._queue_size())
+        if self._stages is not None:
+            self._stages.resize(self._queue_size())
 
     def _change_extrinsics(self) -> None:
         links = {name: group.value for name, group in self._links.items()}
@@ -238,26 +256,27 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         return make_extrinsics(self, self._extrinsics_config.value, links)
 
     def _report(self) -> None:
-        facts = {"model": resolve(self._completion.value.model)}
-        state = "not active" if self._worker is None else "waiting for a subscriber" if self._inputs is None else ""
+        facts = {"model": self._completion.value.model} if self._pipeline is None else self._pipeline.facts
+        state = "not active" if self._stages is None else "waiting for a subscriber" if self._inputs is None else ""
         self._diagnostics.publish(facts, state)
 
     def _stop(self) -> None:
         if self._inputs is not None:
             self._inputs.close()
             self._inputs = None
-        if self._worker is not None and self._sender is not None:
+        if self._stages is not None:
             self.destroy_timer(self._demand)
-            ended = [worker.close(CLOSE_PATIENCE_S) for worker in (self._worker, self._sender)]
-            if not all(ended):
+            if not self._stages.close(CLOSE_PATIENCE_S):
                 self.get_logger().warning(f"a depth map takes longer than {CLOSE_PATIENCE_S:g} s: it is given up")
-            self._worker = self._sender = None
+            self._stages = None
 
     def _release(self) -> None:
         if self._outputs is not None:
             self._outputs.close()
         if self._extrinsics is not None:
             self._extrinsics.close()
+        if self._pipeline is not None:
+            self._pipeline.close()
         self._outputs = self._pipeline = self._extrinsics = None
 
 

@@ -1,4 +1,4 @@
-"""One thread that runs the inference, so that the executor stays free to receive."""
+"""One thread that does one kind of work, so that the executor stays free to receive."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Worker(Generic[Item]):
         self._process, self._dropped, self._size = process, dropped, size
         self._waiting: deque[Item] = deque()
         self._changed = Condition()
-        self._closed = False
-        self._thread = Thread(target=self._run, name="inference", daemon=True)
+        self._busy = self._closed = False
+        self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def submit(self, item: Item) -> None:
@@ -30,8 +30,16 @@ class Worker(Generic[Item]):
             if self._closed:
                 return
             self._waiting.append(item)
-            self._changed.notify()
+            self._changed.notify_all()
         self._trim()
+
+    def hand_over(self, item: Item) -> None:
+        """Hand over an item once nothing waits and nothing is in work; a closed worker takes none."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not (self._busy or self._waiting))
+            if not self._closed:
+                self._waiting.append(item)
+                self._changed.notify_all()
 
     def resize(self, size: int) -> None:
         """Let at most `size` items wait from now on."""
@@ -46,7 +54,7 @@ class Worker(Generic[Item]):
         with self._changed:
             self._closed = True
             self._waiting.clear()
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join(patience_s)
         return not self._thread.is_alive()
 
@@ -63,4 +71,8 @@ class Worker(Generic[Item]):
                 if self._closed:
                     return
                 item = self._waiting.popleft()
+                self._busy = True
             self._process(item)
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()

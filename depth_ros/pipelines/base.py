@@ -1,30 +1,63 @@
-"""What every pipeline shares: its face, rectification, projection and the clock of its stages."""
+"""What every pipeline shares: its face, the steps that make a sparse depth of a frame, and the clock of its stages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
-from typing import Protocol
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from depth_ros.classical.fill import Completion
 from depth_ros.config import CompletionConfig
 from depth_ros.errors import CompletionError
 from depth_ros.frame import DepthMap, Frame
 from depth_ros.geometry.camera import Camera
 from depth_ros.geometry.distortion import rectify_image
-from depth_ros.geometry.lidar import SparseDepth, project_points
+from depth_ros.geometry.lidar import SparseDepth, project_points, see_through_filter, see_through_window
 
 WARM_SIZE = (1280, 384)
 
+Finish = Callable[[], DepthMap]
+"""The second half of a pipeline's work on one frame."""
 
-class Pipeline(Protocol):
-    """Turns frames into depth maps; holds no state between frames."""
+
+class Pipeline(ABC):
+    """Turns frames into depth maps; holds no state between frames.
+
+    The work has two halves, so that the first of one frame can run in one thread beside the second of the frame before
+    in another. name: as `CompletionConfig.model` takes it.
+    """
+
+    name: str
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a reader of /diagnostics should know: the model, and what runs it."""
+        return {"model": self.name}
 
     def process(self, frame: Frame) -> DepthMap:
-        """Return the dense depth of one frame; raises a DepthRosError that names what the frame lacks."""
+        """Return the dense depth of one frame, stamped as its image.
+
+        Raises CompletionError without points or extrinsics, GeometryError when image and camera disagree, and an
+        EngineError when the engine fails.
+        """
+        return self.prepare(frame)()
+
+    @abstractmethod
+    def prepare(self, frame: Frame) -> Finish:
+        """Do the first half, and return the second; both raise as `process`."""
+
+    @abstractmethod
+    def configured(self, config: CompletionConfig) -> Pipeline:
+        """Return this pipeline with other settings, except the read-only ones."""
+
+    def close(self) -> None:  # noqa: B027 (most have nothing to free)
+        """Free what the pipeline holds."""
 
 
 class Stopwatch:
@@ -41,6 +74,33 @@ class Stopwatch:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - start
+
+
+class Measured(NamedTuple):
+    """A rectified frame as the completion sees it.
+
+    sparse: float32 [H,W], metres along z, 0 = none. guide: the rectified picture, or None where it is not to be used.
+    """
+
+    frame: Frame
+    sparse: NDArray[np.float32]
+    guide: NDArray[np.uint8] | None
+    watch: Stopwatch
+
+    def depth_map(self, found: Completion) -> DepthMap:
+        """Return what was found as the depth map of the frame."""
+        frame = self.frame
+        return DepthMap(frame.stamp_ns, frame.frame_id, frame.camera, *found, rgb=frame.rgb, timings=self.watch.seconds)
+
+
+def measure(frame: Frame, config: CompletionConfig) -> Measured:
+    """Rectify a frame, draw its scan into its camera, and leave out what the camera cannot see."""
+    watch = Stopwatch()
+    with watch.stage("rectify"):
+        frame = rectify(frame)
+    with watch.stage("project"):
+        sparse = _sparse(frame, config)
+    return Measured(frame, sparse, frame.rgb if config.use_image else None, watch)
 
 
 def rectify(frame: Frame) -> Frame:
@@ -68,3 +128,18 @@ def warm_up(pipeline: Pipeline) -> None:
     lines = np.where((rows % 8 == 0) & (rows > height // 4), np.float32(5) + columns.astype(np.float32) / width, 0)
     rgb = np.zeros((height, width, 3), np.uint8)
     pipeline.process(Frame(0, "", rgb, camera, sparse_depth=lines.astype(np.float32)))
+
+
+def _sparse(frame: Frame, config: CompletionConfig) -> NDArray[np.float32]:
+    if frame.sparse_depth is not None:
+        return _checked(frame.sparse_depth, frame)
+    sparse = project(frame, config).depth
+    return see_through_filter(sparse, see_through_window(sparse)) if config.see_through else sparse
+
+
+def _checked(sparse: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
+    if sparse.shape != (frame.camera.height, frame.camera.width):
+        raise CompletionError(
+            f"sparse depth is {sparse.shape[::-1]}, the camera {frame.camera.size}: give both in one size"
+        )
+    return np.where(np.isfinite(sparse) & (sparse > 0), sparse, np.float32(0)).astype(np.float32, copy=False)

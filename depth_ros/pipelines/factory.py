@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from dataclasses import replace
+from functools import cache
 
 from depth_ros.config import CompletionConfig
-from depth_ros.errors import ConfigError
+from depth_ros.errors import EngineError, ModelError
+from depth_ros.models.model import Model
+from depth_ros.models.store import BEST, bundled_models, find_model
 from depth_ros.pipelines.base import Pipeline
+from depth_ros.pipelines.completion import NAME as CLASSICAL
 from depth_ros.pipelines.completion import ClassicalCompletion
+from depth_ros.pipelines.learned import LearnedCompletion
 
-BEST_BUNDLED = "classical"
-MODELS: dict[str, Callable[[CompletionConfig], Pipeline]] = {"classical": ClassicalCompletion}
-
-
-def resolve(model: str) -> str:
-    """Return the name that `model` stands for: `auto` is the best model that is bundled."""
-    return BEST_BUNDLED if model == "auto" else model
+DEFAULT = CompletionConfig()
+_log = logging.getLogger("depth_ros")
 
 
 def make_pipeline(config: CompletionConfig) -> Pipeline:
-    """Build the pipeline of `config.model`; raises ConfigError when there is no such model."""
-    name = resolve(config.model)
-    if name not in MODELS:
-        raise ConfigError(f"unknown model '{config.model}': known are auto, {', '.join(MODELS)}")
-    return MODELS[name](config)
+    """Build the pipeline of `config.model`.
+
+    `auto` is the bundled model, and the classical completion, with the reason logged once, where the model cannot be
+    used and no engine or precision was asked for by name. Raises ModelError or EngineError, in one line, when what was
+    asked for by name cannot be had.
+    """
+    if config.model == CLASSICAL:
+        return ClassicalCompletion(config)
+    if config.model != "auto":
+        return _learned(config, config.model)
+    if BEST not in bundled_models():
+        return ClassicalCompletion(config)
+    try:
+        return _learned(config, BEST)
+    except (EngineError, ModelError) as error:
+        if (config.engine, config.precision) != ("auto", "auto"):
+            raise
+        _warn_once(f"model auto is {CLASSICAL}, as {BEST} cannot be used: {error}")
+        return ClassicalCompletion(config)
+
+
+def resolve(model: str, config: CompletionConfig = DEFAULT) -> str:
+    """Return the name that `model` stands for here, with the engine of `config`; raises as `make_pipeline`."""
+    if model != "auto":
+        return model
+    pipeline = make_pipeline(replace(config, model=model))
+    pipeline.close()
+    return pipeline.name
+
+
+def _learned(config: CompletionConfig, name: str) -> LearnedCompletion:
+    model = Model(find_model(name), config.engine, config.precision, config.threads)
+    return LearnedCompletion(config, model, name)
+
+
+@cache
+def _warn_once(text: str) -> None:
+    _log.warning("%s", text)

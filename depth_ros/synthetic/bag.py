@@ -21,7 +21,8 @@ from depth_ros.messages.encode import encode_camera, encode_cloud, encode_depth,
 from depth_ros.parallel import parallel_map
 from depth_ros.synthetic.lidar import SECTORS, find_pattern, scan
 from depth_ros.synthetic.render import render
-from depth_ros.synthetic.scene import Scene, make_scene
+from depth_ros.synthetic.scene import make_scene
+from depth_ros.synthetic.shapes import StreetScene
 from depth_ros.synthetic.trajectory import T_BASE_CAMERA, T_BASE_LIDAR, drive, travelled
 
 IMAGE_TOPIC, INFO_TOPIC, POINTS_TOPIC = "/camera/image_raw", "/camera/camera_info", "/lidar/points"
@@ -143,7 +144,7 @@ def _capture(job: tuple[DriveConfig, int]) -> Capture:
 
 
 @lru_cache(maxsize=1)
-def _scene(seed: int, seconds: float) -> Scene:
+def _scene(seed: int, seconds: float) -> StreetScene:
     return make_scene(seed, travelled(seconds))
 
 

@@ -18,9 +18,12 @@ from numpy.typing import NDArray
 
 from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
+from depth_ros.synthetic.holes import Perforations
 from depth_ros.synthetic.shapes import FloatArray, Quads, Scene, Solids
 
 NEAR = 0.05
+# Shapes that touch at most so many rays are met all at once, bigger ones each by itself.
+_SMALL = 96
 _CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
 
 
@@ -45,7 +48,10 @@ class RayGrid:
 
     def directions(self, pixel: NDArray[np.int64]) -> FloatArray:
         """Return chosen rays (int64 [N], row * W + column) as vectors, float64 [N,3], in the view frame."""
-        row, column = np.divmod(pixel, len(self.x))
+        return self.rays(*np.divmod(pixel, len(self.x)))
+
+    def rays(self, row: NDArray[np.int64], column: NDArray[np.int64]) -> FloatArray:
+        """Return the rays at rows and columns [N] as vectors, float64 [N,3], in the view frame."""
         return np.stack([self.x[column], self.y[row], self.z[column]], axis=1)
 
 
@@ -66,13 +72,18 @@ class _Windows(NamedTuple):
     bounds: NDArray[np.intp]
     nearest: FloatArray
 
+    @property
+    def area(self) -> NDArray[np.intp]:
+        """Number of rays in each window."""
+        return (self.bounds[:, 1] - self.bounds[:, 0]) * (self.bounds[:, 3] - self.bounds[:, 2])
+
 
 def cast(scene: Scene, T_world_view: FloatArray, grid: RayGrid) -> Hits:
     """Return what every ray of `grid` hits first, seen from the pose `T_world_view` of the view frame."""
     T_view_world = rigid.invert(T_world_view)
     inverse_t = np.zeros((len(grid.y), len(grid.x)))
     shape = np.full(inverse_t.shape, -1, dtype=np.int32)
-    _cast_quads(scene.quads, T_view_world, grid, inverse_t, shape)
+    _cast_quads(scene, T_view_world, grid, inverse_t, shape)
     first = len(scene.quads.material)
     _cast_solids(scene.ellipsoids, _meet_ellipsoid, T_view_world, grid, inverse_t, shape, first)
     first += len(scene.ellipsoids.material)
@@ -82,8 +93,9 @@ def cast(scene: Scene, T_world_view: FloatArray, grid: RayGrid) -> Hits:
 
 
 def _cast_quads(
-    quads: Quads, T_view_world: FloatArray, grid: RayGrid, inverse_t: FloatArray, shape: NDArray[np.int32]
+    scene: Scene, T_view_world: FloatArray, grid: RayGrid, inverse_t: FloatArray, shape: NDArray[np.int32]
 ) -> None:
+    quads = scene.quads
     near_view = _in_view(*_quad_spheres(quads), T_view_world, grid)
     vertices = _transform(T_view_world, quads.vertices[near_view])
     normal = np.cross(vertices[:, 1] - vertices[:, 0], vertices[:, 2] - vertices[:, 0])
@@ -96,15 +108,31 @@ def _cast_quads(
     edges = np.cross(np.roll(vertices, -1, axis=1), vertices)
     plane = (normal[chosen] / offset[chosen, None])[:, None]
     functions = np.concatenate([edges, plane], axis=1)[..., None]
-    for k, number in enumerate(near_view[chosen]):
+    numbers = near_view[chosen].astype(np.int32)
+    perforated = Perforations(scene, T_view_world)
+    small = windows.area <= _SMALL
+    for k in np.flatnonzero(~small):
         r0, r1, c0, c1 = windows.bounds[k]
         best = inverse_t[r0:r1, c0:c1]
         if best.min() >= windows.nearest[k]:
             continue
         values = _outer_sum(functions[k], grid, windows.bounds[k])
         hit = (values[:4].min(axis=0) >= 0) & (values[4] > best)
+        if perforated.has(numbers[k]):
+            row, column = np.nonzero(hit)
+            ray = grid.rays(row + r0, column + c0)
+            hit[row, column] = perforated.is_solid(numbers[k], ray, values[4][row, column])
         np.copyto(best, values[4], where=hit)
-        np.copyto(shape[r0:r1, c0:c1], np.int32(number), where=hit)
+        np.copyto(shape[r0:r1, c0:c1], numbers[k], where=hit)
+    pairs = _Pairs.of(windows, np.flatnonzero(small))
+    value = pairs.evaluate(functions[:, 4, :, 0], grid)
+    pairs, value = pairs.select(value > inverse_t[pairs.row, pairs.column], value)
+    for edge in range(4):
+        pairs, value = pairs.select(pairs.evaluate(functions[:, edge, :, 0], grid) >= 0, value)
+    if perforated.any:
+        ray = grid.rays(pairs.row, pairs.column)
+        pairs, value = pairs.select(perforated.is_solid(numbers[pairs.number], ray, value), value)
+    pairs.keep_nearest(value, numbers, inverse_t, shape)
 
 
 def _cast_solids(
@@ -123,15 +151,56 @@ def _cast_solids(
     squared = np.square(axes[chosen]).sum(axis=1)
     to_unit = axes[chosen].transpose(0, 2, 1) / squared[:, :, None]
     origin = -np.einsum("pij,pj->pi", to_unit, centre[chosen])
-    for k, number in enumerate(chosen):
+    numbers = (first + chosen).astype(np.int32)
+    small = windows.area <= _SMALL
+    for k in np.flatnonzero(~small):
         r0, r1, c0, c1 = windows.bounds[k]
         best = inverse_t[r0:r1, c0:c1]
         if best.min() >= windows.nearest[k]:
             continue
-        inverse = meet(origin[k], _outer_sum(to_unit[k, :, :, None], grid, windows.bounds[k]))
+        inverse = meet(origin[k, :, None, None], _outer_sum(to_unit[k, :, :, None], grid, windows.bounds[k]))
         hit = inverse > best
         np.copyto(best, inverse, where=hit)
-        np.copyto(shape[r0:r1, c0:c1], np.int32(first + number), where=hit)
+        np.copyto(shape[r0:r1, c0:c1], numbers[k], where=hit)
+    pairs = _Pairs.of(windows, np.flatnonzero(small))
+    pairs, _ = pairs.select(windows.nearest[pairs.number] > inverse_t[pairs.row, pairs.column])
+    local = np.stack([pairs.evaluate(to_unit[:, axis], grid) for axis in range(3)])
+    pairs.keep_nearest(meet(origin[pairs.number].T, local), numbers, inverse_t, shape)
+
+
+class _Pairs(NamedTuple):
+    """Pairs of a shape (its place in the windows' order) and a ray of its window, all [N]."""
+
+    number: NDArray[np.intp]
+    row: NDArray[np.intp]
+    column: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, windows: _Windows, chosen: NDArray[np.intp]) -> _Pairs:
+        area, width = windows.area[chosen], (windows.bounds[:, 3] - windows.bounds[:, 2])[chosen]
+        number = np.repeat(chosen, area)
+        inside = np.arange(len(number)) - np.repeat(np.cumsum(area) - area, area)
+        row, column = np.divmod(inside, np.repeat(width, area))
+        return cls(number, row + windows.bounds[number, 0], column + windows.bounds[number, 2])
+
+    def evaluate(self, functions: FloatArray, grid: RayGrid) -> FloatArray:
+        """Values [N] of each shape's linear function [P,3], by the same operations as `_outer_sum`."""
+        a, b, c = np.take(functions, self.number, axis=0).T
+        return np.asarray(b * grid.y[self.row] + (a * grid.x[self.column] + c * grid.z[self.column]))
+
+    def select(self, mask: NDArray[np.bool_], value: FloatArray | None = None) -> tuple[_Pairs, FloatArray]:
+        chosen = np.flatnonzero(mask)
+        return _Pairs(*(part[chosen] for part in self)), np.empty(0) if value is None else value[chosen]
+
+    def keep_nearest(
+        self, value: FloatArray, numbers: NDArray[np.int32], inverse_t: FloatArray, shape: NDArray[np.int32]
+    ) -> None:
+        """Enter the inverse ray parameters [N] into the z-buffer; of several at a ray the largest stays."""
+        nearer = np.flatnonzero(value > inverse_t[self.row, self.column])
+        order = nearer[np.argsort(value[nearer], kind="stable")]
+        row, column = self.row[order], self.column[order]
+        inverse_t[row, column] = value[order]
+        shape[row, column] = numbers[self.number[order]]
 
 
 def _outer_sum(functions: FloatArray, grid: RayGrid, bounds: NDArray[np.intp]) -> FloatArray:
@@ -151,11 +220,12 @@ def _meet_cylinder(origin: FloatArray, ray: FloatArray) -> FloatArray:
     side = _inverse_root(origin[:2], ray[:2])
     # |z| <= 1 at t = 1 / side, without the division
     side = np.where(np.abs(origin[2] * side + ray[2]) <= side, side, 0)
-    if abs(origin[2]) <= 1:
+    above = np.abs(origin[2]) > 1
+    if not above.any():
         return side
-    cap = np.maximum(ray[2] / (np.sign(origin[2]) - origin[2]), 0)
+    cap = np.maximum(ray[2] / np.where(above, np.sign(origin[2]) - origin[2], 1), 0)
     inside = np.square(origin[0] * cap + ray[0]) + np.square(origin[1] * cap + ray[1]) <= np.square(cap)
-    return np.where(inside, np.maximum(side, cap), side)
+    return np.where(inside & above, np.maximum(side, cap), side)
 
 
 def _inverse_root(origin: FloatArray, ray: FloatArray) -> FloatArray:
@@ -163,16 +233,15 @@ def _inverse_root(origin: FloatArray, ray: FloatArray) -> FloatArray:
 
     In s = 1 / t the equation is (|origin|^2 - 1) s^2 + 2 (origin . ray) s + |ray|^2 = 0, and the larger s is wanted.
     """
-    outside = float(origin @ origin) - 1
-    if outside <= 0:
-        return np.zeros(ray.shape[1:])
+    outside = np.square(origin).sum(axis=0) - 1
     half, squared = origin[0] * ray[0], ray[0] * ray[0]
     for part, along in zip(origin[1:], ray[1:], strict=True):
         half += part * along
         squared += along * along
     discriminant = half * half - outside * squared
     root = np.sqrt(np.maximum(discriminant, 0))
-    return np.where((discriminant >= 0) & (half < 0), (root - half) / outside, 0)
+    met = (discriminant >= 0) & (half < 0) & (outside > 0)
+    return np.where(met, (root - half) / np.where(outside > 0, outside, 1), 0)
 
 
 def _in_view(centre: FloatArray, radius: FloatArray, T_view_world: FloatArray, grid: RayGrid) -> NDArray[np.intp]:

@@ -17,7 +17,7 @@ from depth_ros.synthetic.texture import albedo
 
 SECTORS = 12
 BEAM_DIVERGENCE = 0.003
-_HALF_POWER = 0.004
+HALF_POWER = 0.004
 _POWER_RANGE = 50.0
 
 
@@ -37,12 +37,24 @@ class LidarPattern:
     range_noise: float = 0.02
 
 
-# The vertical layouts of widely used sensors: +-15 degrees in 2-degree steps; -30.67 to 10.67 in steps of 4/3; and
-# a dense upper block (1/3 degree) over a coarser lower one (1/2 degree), -24.8 to 2.
+def _blocks(*blocks: tuple[float, float, int]) -> FloatArray:
+    """Elevations of evenly spaced blocks (first, last, rings), degrees, ascending."""
+    return np.concatenate([np.linspace(*block) for block in blocks])
+
+
+# The vertical layouts of widely used sensors: evenly spaced over 30, 45 and 90 degrees; -30.67 to 10.67 in steps of
+# 4/3; a dense upper block (1/3 degree) over a coarser lower one (1/2 degree), -24.8 to 2; and two that are dense around
+# the horizon and thin out above and below it.
 PATTERNS = {
     "spin16": LidarPattern(np.linspace(-15, 15, 16)),
     "spin32": LidarPattern(np.linspace(-30.67, 10.67, 32)),
-    "spin64": LidarPattern(np.concatenate([np.linspace(-24.8, -8.87, 32), np.linspace(-8.33, 2.0, 32)])),
+    "spin40": LidarPattern(_blocks((-16, -7, 8), (-6, 2, 25), (3, 9, 7))),
+    "spin64": LidarPattern(_blocks((-24.8, -8.87, 32), (-8.33, 2.0, 32))),
+    "spin64_even": LidarPattern(np.linspace(-22.5, 22.5, 64)),
+    "spin128": LidarPattern(_blocks((-25, -7, 26), (-6.5, 2, 72), (2.3, 15, 30))),
+    "wide32": LidarPattern(np.linspace(-45, 45, 32)),
+    "wide64": LidarPattern(np.linspace(-45, 45, 64)),
+    "wide128": LidarPattern(np.linspace(-45, 45, 128)),
 }
 
 
@@ -89,7 +101,7 @@ def _scan_sector(
     ring, row = row, len(elevation) - 1 - row
     pixel = row * len(columns) + column
     surface = describe(scene, T_world_view, grid, hits, pixel, BEAM_DIVERGENCE)
-    intensity, returned = _return_strength(scene, surface)
+    intensity, returned = return_strength(scene, surface)
     rays = rigid.apply(T_lidar_view, grid.directions(pixel))
     xyz = rays * hits.t.ravel()[pixel, None]
     kept = np.ones(len(pixel), dtype=bool)
@@ -106,13 +118,18 @@ def _sector_view(azimuth: float) -> FloatArray:
     return rigid.from_rotation(np.array([[sin, 0, cos], [-cos, 0, sin], [0, -1, 0]]), np.zeros(3))
 
 
-def _return_strength(scene: Scene, surface: Surface) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Intensity 0..255 and the chance of a return [N]: weak from far, dark, grazed and mirror-like surfaces."""
+def return_strength(
+    scene: Scene, surface: Surface, half_power: float = HALF_POWER
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return intensity 0..255 and the chance of a return [N]: weak from far, dark, grazed and mirror-like surfaces.
+
+    half_power: share of the power of a white wall at 50 m from which every second pulse returns.
+    """
     colour, gloss = albedo(scene.materials, surface)
     reflectance = colour.mean(axis=1)
     cosine = np.clip(-np.einsum("ni,ni->n", surface.normal, surface.ray), 0, 1)
     power = reflectance * cosine / np.square(surface.distance / np.float32(_POWER_RANGE))
-    chance = power / (power + np.float32(_HALF_POWER)) * (1 - 4 * gloss)
+    chance = power / (power + np.float32(half_power)) * np.clip(1 - 4 * gloss, 0, 1)
     intensity = np.clip(255 * reflectance * np.sqrt(cosine), 0, 255).round()
     return intensity.astype(np.float32), chance.astype(np.float32)
 

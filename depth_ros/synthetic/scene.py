@@ -10,16 +10,14 @@ from depth_ros.synthetic import objects
 from depth_ros.synthetic.builder import SceneBuilder
 from depth_ros.synthetic.houses import add_garden, add_house
 from depth_ros.synthetic.palette import Palette
-from depth_ros.synthetic.shapes import FloatArray, Scene, Street
+from depth_ros.synthetic.shapes import FloatArray, Street, StreetScene
 from depth_ros.synthetic.street import FRONT, KERB, lay_ground, locate, make_street, place
-
-__all__ = ["MAX_LENGTH", "Scene", "make_scene"]
 
 MAX_LENGTH = 4500.0
 Rng = np.random.Generator
 
 
-def make_scene(seed: int, length: float = 80.0) -> Scene:
+def make_scene(seed: int, length: float = 80.0) -> StreetScene:
     """Make the street of `seed`, long enough for a drive of `length` metres; the same seed gives the same street.
 
     Raises SyntheticError on a negative seed or a length outside 0..MAX_LENGTH metres.
@@ -40,7 +38,8 @@ def make_scene(seed: int, length: float = 80.0) -> Scene:
     _close_end(builder, palette, rng, street)
     elevation, azimuth = np.radians(rng.uniform(32, 58)), rng.uniform(0, 2 * np.pi)
     sun = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
-    return builder.build(street, sun, haze=float(rng.uniform(250, 700)))
+    scene = builder.build(sun, haze=float(rng.uniform(250, 700)))
+    return StreetScene(**vars(scene), street=street)
 
 
 def _line_with_houses(

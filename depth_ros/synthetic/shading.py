@@ -18,9 +18,10 @@ Float32Array = NDArray[np.float32]
 SUN_DISTANCE = 4000.0
 SUN_COLOUR = np.array([2.30, 2.10, 1.75], np.float32)
 ZENITH, HORIZON = np.array([0.20, 0.40, 0.85], np.float32), np.array([0.78, 0.86, 0.95], np.float32)
+LAMP_COLOUR = np.array([1.10, 1.0, 0.85], np.float32)
 AMBIENT, BOUNCE = np.array([0.50, 0.60, 0.78], np.float32), np.array([0.30, 0.27, 0.23], np.float32)
 _TEXELS = 9e6
-_BIAS = 0.12
+SHADOW_BIAS = 0.12
 
 
 def shade(scene: Scene, surface: Surface) -> Float32Array:
@@ -31,10 +32,12 @@ def shade(scene: Scene, surface: Surface) -> Float32Array:
     leafy = scene.materials.texture[surface.material] == Texture.FOLIAGE
     facing = np.where(leafy, 0.25 + 0.75 * facing, facing)
     direct = np.zeros(len(facing), np.float32)
-    lit = np.flatnonzero(facing > 0)
-    direct[lit] = facing[lit] * sunlit(scene, surface.point[lit], surface.normal[lit])
+    lit = np.flatnonzero(facing > 0) if sun.any() else np.empty(0, np.intp)
+    if len(lit):
+        direct[lit] = facing[lit] * sunlit(scene, surface.point[lit], surface.normal[lit])
     upward = (0.5 + 0.5 * surface.normal[:, 2])[:, None]
-    light = colour * (direct[:, None] * SUN_COLOUR + upward * AMBIENT + (1 - upward) * BOUNCE)
+    lamplight = _lamplight(scene, surface)[:, None] * LAMP_COLOUR
+    light = colour * (direct[:, None] * SUN_COLOUR + upward * AMBIENT + (1 - upward) * BOUNCE + lamplight)
     _add_reflection(light, surface, gloss, sun)
     clear = np.exp(-surface.distance / np.float32(scene.haze))[:, None]
     return np.asarray(HORIZON + clear * (light - HORIZON), dtype=np.float32)
@@ -69,12 +72,21 @@ def sunlit(scene: Scene, point: Float32Array, normal: Float32Array) -> Float32Ar
         for dj in (0, 1):
             texel = shadow.depth[np.clip(i + di, 0, height - 1), np.clip(j + dj, 0, width - 1)]
             weight = np.abs(1 - di - (row - i)) * np.abs(1 - dj - (column - j))
-            share += (weight * (seen[:, 2] < texel + _BIAS)).astype(np.float32)
+            share += (weight * (seen[:, 2] < texel + SHADOW_BIAS)).astype(np.float32)
     return share
 
 
+class SunView(NamedTuple):
+    """What the sun sees: `size` (rows, columns) texels; (i, j) looks along (start + step * (j, i), 1) in its frame."""
+
+    T_world_sun: FloatArray
+    start: FloatArray
+    step: float
+    size: tuple[int, int]
+
+
 class _ShadowMap(NamedTuple):
-    """Depth from the sun, float32 [H,W]; texel (i, j) looks along (start + step * (j, i), 1) in the sun's frame."""
+    """Depth float32 [H,W] from the sun."""
 
     T_sun_world: FloatArray
     start: FloatArray
@@ -84,23 +96,37 @@ class _ShadowMap(NamedTuple):
 
 @lru_cache(maxsize=2)
 def _shadow_map(scene: Scene) -> _ShadowMap:
-    """Cast the scene from the sun, which is set so far away that its rays are parallel to 2 degrees or better."""
-    street = scene.street
-    corners = np.column_stack([street.xy, street.height])[[0, -1, len(street.s) // 2]]
+    T_world_sun, start, step, (height, width) = sun_view(scene)
+    grid = RayGrid(start[0] + step * np.arange(width), start[1] + step * np.arange(height), np.ones(width))
+    return _ShadowMap(rigid.invert(T_world_sun), start, step, cast(scene, T_world_sun, grid).t.astype(np.float32))
+
+
+def sun_view(scene: Scene) -> SunView:
+    """Place a scene's sun so far away that its rays are parallel to 2 degrees or better."""
+    vertices = scene.quads.vertices.reshape(-1, 3)
+    middle = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
     right = np.cross((0, 0, 1.0), scene.sun)
     right /= np.linalg.norm(right)
     down = np.cross(-scene.sun, right)
-    T_world_sun = rigid.from_rotation(
-        np.column_stack([right, down, -scene.sun]), corners.mean(axis=0) + SUN_DISTANCE * scene.sun
-    )
+    T_world_sun = rigid.from_rotation(np.column_stack([right, down, -scene.sun]), middle + SUN_DISTANCE * scene.sun)
     T_sun_world = rigid.invert(T_world_sun)
-    seen = rigid.apply(T_sun_world, scene.quads.vertices.reshape(-1, 3))
+    seen = rigid.apply(T_sun_world, vertices)
     seen = seen[:, :2] / seen[:, 2:]
     start, extent = seen.min(axis=0), np.ptp(seen, axis=0)
-    step = max(0.05 / SUN_DISTANCE, float(np.sqrt(extent.prod() / _TEXELS)))
+    step = max(scene.shadow_texel / SUN_DISTANCE, float(np.sqrt(extent.prod() / _TEXELS)))
     width, height = (int(np.ceil(size / step)) + 1 for size in extent)
-    grid = RayGrid(start[0] + step * np.arange(width), start[1] + step * np.arange(height), np.ones(width))
-    return _ShadowMap(T_sun_world, start, step, cast(scene, T_world_sun, grid).t.astype(np.float32))
+    return SunView(T_world_sun, start, step, (height, width))
+
+
+def _lamplight(scene: Scene, surface: Surface) -> Float32Array:
+    """Light [N] of the scene's lamps, which shine through everything."""
+    total = np.zeros(len(surface.distance), np.float32)
+    for x, y, z, brightness, reach in scene.lamps.astype(np.float32):
+        towards = np.array((x, y, z), np.float32) - surface.point
+        squared = np.einsum("ni,ni->n", towards, towards)
+        cosine = np.einsum("ni,ni->n", surface.normal, towards) / np.sqrt(squared + np.float32(1e-6))
+        total += brightness * (0.15 + 0.85 * np.maximum(cosine, 0)) / (1 + squared / (reach * reach))
+    return total
 
 
 def _add_reflection(light: Float32Array, surface: Surface, gloss: Float32Array, sun: Float32Array) -> None:

@@ -23,6 +23,22 @@ class Texture(IntEnum):
     STRIPES = 6
     DISC = 7
     FRAMED = 8
+    NOISE = 9
+    BLOTS = 10
+    CHECKS = 11
+
+
+class Holes(IntEnum):
+    """Where a surface is open, so that rays pass (see `holes`)."""
+
+    NONE = 0
+    LEAVES = 1
+    TWIGS = 2
+    PICKETS = 3
+    LINK = 4
+    MESH = 5
+    WHEEL = 6
+    BARS = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +47,8 @@ class Materials:
 
     colour, accent: float32 [M,3], linear reflectance in 0..1. texture: int32 [M], values of `Texture`. period: float32
     [M,2], metres along u and v (of a DISC and a FRAMED surface: the share that shows the colour). gloss: float32 [M],
-    share of mirror reflection at normal incidence.
+    share of mirror reflection at normal incidence. holes: int32 [M], values of `Holes`. hole_size: float64 [M], metres
+    along u and v that one tile of the holes covers.
     """
 
     colour: NDArray[np.float32]
@@ -39,6 +56,8 @@ class Materials:
     texture: NDArray[np.int32]
     period: NDArray[np.float32]
     gloss: NDArray[np.float32]
+    holes: NDArray[np.int32]
+    hole_size: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,19 +104,29 @@ class Street:
 class Scene:
     """A world that stands still (REP 103: x forward along the street, y left, z up, metres).
 
-    Shapes are numbered through: quads, then ellipsoids, then cylinders. sun: float64 [3], unit vector towards the sun.
-    haze: metres after which the air has taken 63 % of a surface's contrast.
+    Shapes are numbered through: quads, then ellipsoids, then cylinders. sun: float64 [3], unit vector towards the sun;
+    all zero = no sun (overcast, or indoors). haze: metres after which the air has taken 63 % of a surface's contrast.
+    lamps: float64 [L,5], lights without shadows: position in metres, brightness (the sun has 2), and the distance in
+    metres at which half of it is left. shadow_texel: metres that a texel of the sun's shadow map covers, at least.
     """
 
     quads: Quads
     ellipsoids: Solids
     cylinders: Solids
     materials: Materials
-    street: Street
     sun: FloatArray
     haze: float
+    lamps: FloatArray
+    shadow_texel: float
 
     @property
     def shape_material(self) -> NDArray[np.int32]:
         """Material of every shape, int32 [quads + ellipsoids + cylinders]."""
         return np.concatenate([self.quads.material, self.ellipsoids.material, self.cylinders.material])
+
+
+@dataclass(frozen=True, eq=False)
+class StreetScene(Scene):
+    """A scene along a street that can be driven."""
+
+    street: Street

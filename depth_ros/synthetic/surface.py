@@ -13,7 +13,7 @@ from depth_ros.synthetic.shapes import FloatArray, Scene, Solids
 
 Float32Array = NDArray[np.float32]
 # Solids have no plane of their own: their texture runs along these two directions of the world.
-_SOLID_UV = np.array([[0.3, 0.1, 1.0], [0.8, -0.6, 0.2]])
+SOLID_UV = np.array([[0.3, 0.1, 1.0], [0.8, -0.6, 0.2]])
 
 
 class Surface(NamedTuple):
@@ -61,7 +61,7 @@ def describe(
     for solids, is_cylinder in ((scene.ellipsoids, False), (scene.cylinders, True)):
         chosen = np.flatnonzero((shape >= first) & (shape < first + len(solids.material)))
         normal[chosen], radius[chosen] = _on_solids(solids, shape[chosen] - first, point[chosen], is_cylinder)
-        uv[chosen] = point[chosen] @ _SOLID_UV.T.astype(np.float32)
+        uv[chosen] = point[chosen] @ SOLID_UV.T.astype(np.float32)
         footprint[chosen] = pixel_extent[chosen, None]
         first += len(solids.material)
     return Surface(distance, ray, point, normal, scene.shape_material[shape], uv, radius, footprint)
@@ -78,7 +78,7 @@ def _on_quads(
     """Normal, uv and footprint; a pixel step e moves the hit by distance * (e - ray (n.e) / (n.ray))."""
     if not len(scene.quads.material):
         return np.empty_like(ray), np.empty_like(ray[:, :2]), np.empty_like(ray[:, :2])
-    normals, maps, offsets = _quad_frames(scene)
+    normals, maps, offsets = quad_frames(scene)
     normal = np.take(normals, number, axis=0)
     facing = np.minimum(np.einsum("ni,ni->n", normal, ray), np.float32(-1e-3))
     steps = rotation[:, :2]
@@ -94,8 +94,8 @@ def _on_quads(
 
 
 @lru_cache(maxsize=4)
-def _quad_frames(scene: Scene) -> tuple[Float32Array, Float32Array, Float32Array]:
-    """Normals [P,3] and the affine maps uv = G p + g of all quads, G [P,2,3] and g [P,2]."""
+def quad_frames(scene: Scene) -> tuple[Float32Array, Float32Array, Float32Array]:
+    """Return normals [P,3] and the affine maps uv = G p + g of all quads, G [P,2,3] and g [P,2]."""
     vertices, uv = scene.quads.vertices, scene.quads.uv
     first, second = vertices[:, 1] - vertices[:, 0], vertices[:, 2] - vertices[:, 0]
     normal = np.cross(first, second)

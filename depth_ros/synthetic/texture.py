@@ -14,7 +14,7 @@ from depth_ros.synthetic.shapes import Materials, Texture
 from depth_ros.synthetic.surface import Surface
 
 Float32Array = NDArray[np.float32]
-_TILE = 256
+NOISE_TILE = 256
 _ROW = 4096
 FINE, COARSE = 0.03, 0.45
 
@@ -29,6 +29,7 @@ class _Patch(NamedTuple):
     period: Float32Array
     radius: Float32Array
     grain: Float32Array
+    point: Float32Array
 
 
 def albedo(materials: Materials, surface: Surface) -> tuple[Float32Array, Float32Array]:
@@ -47,7 +48,7 @@ def albedo(materials: Materials, surface: Surface) -> tuple[Float32Array, Float3
     colour = np.take(materials.colour, surface.material, axis=0)
     colour += accent[:, None] * (np.take(materials.accent, surface.material, axis=0) - colour)
     glass = _panes(_patch(materials, surface, grain, glazed))
-    colour[glazed] += glass[:, None] * (_GLASS - colour[glazed])
+    colour[glazed] += glass[:, None] * (GLASS - colour[glazed])
     colour *= np.maximum(1 + grain, np.float32(0.15))[:, None]
     gloss[glazed] *= glass
     return colour, gloss
@@ -59,18 +60,20 @@ def noise(u: Float32Array, v: Float32Array, cell: float, footprint: Float32Array
     rows = max(1, -(-count // _ROW))
     maps = np.zeros((2, rows * _ROW), np.float32)
     for axis, coordinate in enumerate((u, v)):
-        turns = coordinate / np.float32(cell * _TILE)
-        maps[axis, :count] = (turns - np.floor(turns)) * _TILE
+        turns = coordinate / np.float32(cell * NOISE_TILE)
+        maps[axis, :count] = (turns - np.floor(turns)) * NOISE_TILE
     across, down = maps.reshape(2, rows, _ROW)
-    values = cv2.remap(_noise_tile(), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    values = cv2.remap(noise_tile(), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     fade = 1 + np.square(footprint / np.float32(2 * cell))
     return np.asarray(values.ravel()[:count] / fade, dtype=np.float32)
 
 
 @lru_cache(maxsize=1)
-def _noise_tile() -> Float32Array:
-    white = np.random.default_rng(7).normal(size=(_TILE, _TILE)).astype(np.float32)
-    tile = cv2.GaussianBlur(np.tile(white, (3, 3)), (0, 0), 1.0)[_TILE : 2 * _TILE, _TILE : 2 * _TILE]
+def noise_tile() -> Float32Array:
+    """Return periodic noise of unit variance, float32 [257,257]; its last row and column repeat the first."""
+    white = np.random.default_rng(7).normal(size=(NOISE_TILE, NOISE_TILE)).astype(np.float32)
+    middle = slice(NOISE_TILE, 2 * NOISE_TILE)
+    tile = cv2.GaussianBlur(np.tile(white, (3, 3)), (0, 0), 1.0)[middle, middle]
     tile = (tile - tile.mean()) / tile.std()
     return np.pad(tile, ((0, 1), (0, 1)), mode="wrap").astype(np.float32)
 
@@ -119,7 +122,8 @@ def _band(x: Float32Array, width: Float32Array, low: float, high: float) -> Floa
 def _patch(materials: Materials, surface: Surface, grain: Float32Array, chosen: NDArray[np.intp]) -> _Patch:
     period = materials.period[surface.material[chosen]]
     uv, footprint = surface.uv[chosen], surface.footprint[chosen]
-    return _Patch(uv / period, footprint / period, uv, footprint, period, surface.radius[chosen], grain[chosen])
+    radius, point = surface.radius[chosen], surface.point[chosen]
+    return _Patch(uv / period, footprint / period, uv, footprint, period, radius, grain[chosen], point)
 
 
 def _asphalt(patch: _Patch) -> Float32Array:
@@ -175,7 +179,32 @@ def _framed(patch: _Patch) -> Float32Array:
     return 1 - inner + _pulse(x, width, 0.4, 0.6) * _pulse(y, height, 0.2, 0.8)
 
 
-_GLASS = np.float32(0.035)
+def _across(patch: _Patch) -> tuple[Float32Array, Float32Array, Float32Array]:
+    """Two coordinates in periods and the footprint [N], laid through space: the pattern crosses edges of shapes."""
+    x, y, z = patch.point.T
+    a, b = (x + 0.7 * z) / patch.period[:, 0], (y - 0.6 * z + 0.2 * x) / patch.period[:, 1]
+    return a, b, patch.width.max(axis=1)
+
+
+def _noise(patch: _Patch) -> Float32Array:
+    a, b, width = _across(patch)
+    layers = sum(cell * noise(a + 7 * cell, b, cell, width) for cell in (1.0, 0.5, 0.25, 0.12, 0.06))
+    return np.asarray(np.clip(0.5 + 0.4 * np.asarray(layers), 0, 1), dtype=np.float32)
+
+
+def _blots(patch: _Patch) -> Float32Array:
+    a, b, width = _across(patch)
+    sharp = 6 * (noise(a, b, 0.5, width) + 0.5 * noise(b, a, 0.15, width))
+    return np.asarray(np.clip(0.5 + sharp, 0, 1), dtype=np.float32)
+
+
+def _checks(patch: _Patch) -> Float32Array:
+    a, b, width = _across(patch)
+    first, second = _pulse(a, width, 0.0, 0.5), _pulse(b, width, 0.0, 0.5)
+    return first + second - 2 * first * second
+
+
+GLASS = np.float32(0.035)
 _LAYOUTS: dict[Texture, Callable[[_Patch], Float32Array]] = {
     Texture.ASPHALT: _asphalt,
     Texture.PAVING: _paving,
@@ -185,4 +214,7 @@ _LAYOUTS: dict[Texture, Callable[[_Patch], Float32Array]] = {
     Texture.STRIPES: _stripes,
     Texture.DISC: _disc,
     Texture.FRAMED: _framed,
+    Texture.NOISE: _noise,
+    Texture.BLOTS: _blots,
+    Texture.CHECKS: _checks,
 }

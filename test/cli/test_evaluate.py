@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,22 @@ def test_json_on_standard_output_is_all_there_is(rgbd: Path, capsys: pytest.Capt
     assert main(["evaluate", str(rgbd), "--input", "points:200", "--model", "nearest", "--json", "-"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert {mean["method"] for mean in content["means"]} == {"nearest"}
+
+
+def test_a_model_file_with_and_without_its_image_beside_the_classical_completion(
+    rgbd: Path, make_toy: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy = str(make_toy())
+    argv = ["evaluate", str(rgbd), "--input", "points:200", "--no-image", "--precision", "f32", "--json", "-"]
+    assert main([*argv, "--model", toy, "--model", "classical"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    means = {
+        mean["method"]: mean["values"]
+        for mean in content["means"]
+        if (mean["region"], mean["range"]) == ("inside", "all")
+    }
+    assert list(means) == [toy, f"{toy}, no image", "classical", "classical, no image"]
+    assert means[toy]["mae_mm"] == pytest.approx(means["classical"]["mae_mm"], rel=1e-3)
 
 
 @pytest.mark.parametrize(

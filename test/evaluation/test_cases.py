@@ -143,6 +143,14 @@ def test_the_truth_itself_has_no_error(frame: Frame, truth: Depth) -> None:
     assert {score.range for score in scores} == {ALL_RANGES, "0-10 m", "10-20 m", "20-40 m", "40-80 m"}
 
 
+def test_sigma_that_ranks_the_errors_is_told_from_a_constant(frame: Frame, truth: Depth) -> None:
+    _, case = only(frame, truth, EvaluationConfig())
+    error = np.random.default_rng(0).uniform(0.1, 1, truth.shape).astype(np.float32)
+    for sigma, expected in ((error, 0.0), (np.full_like(error, 0.5), 1.0)):
+        found = score_case("drive", "wrong", case, Estimate(truth + error, sigma, 3.0))[0].values
+        assert found["ause_of_constant"] == pytest.approx(expected, abs=1e-4)
+
+
 def test_a_constant_shift_is_its_mae_in_every_region_and_range(frame: Frame, truth: Depth) -> None:
     _, case = only(frame, truth, EvaluationConfig())
     for score in score_case("drive", "shifted", case, estimate(truth + 0.5, 0.3)):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from depth_ros.errors import EvaluationError
-from depth_ros.evaluation.plots import depth_range, save_comparison, save_depth_picture
+from depth_ros.evaluation.plots import depth_range, save_comparison, save_depth_picture, save_methods
 
 RGB = np.random.default_rng(0).integers(0, 255, (60, 200, 3), dtype=np.uint8)
 DEPTH = np.linspace(2, 60, 60 * 200, dtype=np.float32).reshape(60, 200)
@@ -22,6 +22,17 @@ def test_comparison_is_one_picture_of_two_by_two_panels(tmp_path: Path, name: st
     assert picture is not None
     assert picture.shape[1] == 1560
     assert 2 * 220 < picture.shape[0] < 2 * 400
+
+
+def test_every_method_has_a_row(tmp_path: Path) -> None:
+    one, two = (
+        cv2.imread(str(save_methods(tmp_path / f"{count}.png", RGB, SPARSE, depths, DEPTH)))
+        for count, depths in enumerate([{"a": DEPTH}, {"a": DEPTH, "b": DEPTH + 1}])
+    )
+    assert one is not None
+    assert two is not None
+    assert one.shape[1] == two.shape[1]
+    assert two.shape[0] == pytest.approx(1.5 * one.shape[0], rel=0.1)
 
 
 @pytest.mark.parametrize("rgb", [RGB, None])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from depth_ros.bags.sample import Sample
 from depth_ros.bags.source import open_source
-from depth_ros.errors import ConfigError, EvaluationError
+from depth_ros.errors import EvaluationError, ModelError
 from depth_ros.evaluation.cases import EvaluationConfig
 from depth_ros.evaluation.replay import replay, spread
 from depth_ros.evaluation.result import ALL_RANGES, INSIDE, Result
@@ -52,6 +52,11 @@ def test_every_sample_of_every_source_is_scored_by_every_method(sample: Sample) 
     assert result.facts["frames"] == 3
     assert result.facts["given"] == "ring 0 of every 4"
     assert result.config["evaluation"]["holdout"] == 0
+
+
+def test_without_the_image_is_a_row_of_its_own(sample: Sample) -> None:
+    result = replay([Listed("a", [sample])], ["classical", "nearest"], EvaluationConfig(), no_image=True)
+    assert [method for _, _, method in whole(result)] == ["classical", "classical, no image", "nearest"]
 
 
 def test_completion_beats_nearest_fill_on_flat_ground(sample: Sample) -> None:
@@ -171,7 +176,7 @@ def test_nothing_to_score_and_unknown_model_are_said(sample: Sample, truth: NDAr
     unknown = sample._replace(truth=np.full_like(truth, np.nan))
     with pytest.raises(EvaluationError, match="nothing to score in a"):
         replay([Listed("a", [unknown])], ["nearest"], EvaluationConfig())
-    with pytest.raises(ConfigError, match="unknown model 'magic'"):
+    with pytest.raises(ModelError, match="unknown model 'magic'"):
         replay([Listed("a", [sample])], ["magic"], EvaluationConfig())
 
 

@@ -87,14 +87,16 @@ def test_it_deactivates_and_works_again_while_an_inference_does_not_end(
     entered, gate = Event(), Event()
     slow_map = SimpleNamespace(stamp_ns=1)
 
-    def slow(_pair: Any) -> Any:
+    def slow() -> Any:
         entered.set()
         gate.wait()
         return slow_map
 
+    probe.spin_until(node._outputs.wanted)
     with monkeypatch.context() as patch:
-        patch.setattr(node, "_complete", slow)
-        node._worker.submit(SimpleNamespace(image=SimpleNamespace(arrived_ns=0)))
+        patch.setattr(node, "_frame", lambda pair: pair)
+        patch.setattr(node, "_pipeline", SimpleNamespace(prepare=lambda _frame: slow, facts={}))
+        node._stages.submit(SimpleNamespace(image=SimpleNamespace(arrived_ns=0)))
         entered.wait()
         assert node.trigger_deactivate() == SUCCESS
     assert "it is given up" in capfd.readouterr().err

@@ -10,15 +10,14 @@ from depth_ros.synthetic.cast import RayGrid, cast
 from depth_ros.synthetic.lidar import PATTERNS, LidarPattern, find_pattern, scan
 from depth_ros.synthetic.render import render
 from depth_ros.synthetic.scene import make_scene
-from depth_ros.synthetic.shapes import Scene
-from depth_ros.synthetic.street import make_street
+from depth_ros.synthetic.shapes import Scene, StreetScene
 from depth_ros.synthetic.trajectory import T_BASE_CAMERA, T_BASE_LIDAR, drive
 
 SMALL = LidarPattern(np.linspace(-20, 8, 12), columns=360)
 
 
 @pytest.fixture(scope="module")
-def scene() -> Scene:
+def scene() -> StreetScene:
     return make_scene(1, 20.0)
 
 
@@ -31,7 +30,7 @@ def ball(radius: float) -> Scene:
         cos, sin = np.cos(turn * np.pi / 2), np.sin(turn * np.pi / 2)
         T = rigid.from_rotation(np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1.0]]), np.zeros(3))
         builder.quad(T, [(r, r, -r), (r, -r, -r), (r, -r, r), (r, r, r)], wall)
-    return builder.build(make_street(np.random.default_rng(0), 1.0), np.array([0, 0, 1.0]), 500.0)
+    return builder.build(np.array([0, 0, 1.0]), 500.0)
 
 
 def test_ranges_in_a_square_room_are_closed_form() -> None:
@@ -54,7 +53,7 @@ def test_a_turn_goes_clockwise_from_the_rear_and_time_with_it() -> None:
     assert (cloud.ring[:12] == np.arange(12)).all()
 
 
-def test_a_scan_from_the_cameras_centre_is_the_cameras_depth(scene: Scene) -> None:
+def test_a_scan_from_the_cameras_centre_is_the_cameras_depth(scene: StreetScene) -> None:
     T_world_cam = drive(scene.street, 1.0) @ T_BASE_CAMERA
     T_cam_lidar = rigid.from_rotation(T_BASE_CAMERA[:3, :3].T, np.zeros(3))
     cloud = scan(scene, T_world_cam @ T_cam_lidar, SMALL)
@@ -72,7 +71,7 @@ def test_a_scan_from_the_cameras_centre_is_the_cameras_depth(scene: Scene) -> No
 _AROUND = [(1e-6, 0.0), (-1e-6, 0.0), (0.0, 1e-6), (0.0, -1e-6)]
 
 
-def test_see_through_points_arise_behind_silhouettes_and_the_filter_takes_them(scene: Scene) -> None:
+def test_see_through_points_arise_behind_silhouettes_and_the_filter_takes_them(scene: StreetScene) -> None:
     camera = Camera.from_focal(640, 360, 400, 400, 319.5, 179.5)
     base = drive(scene.street, 1.0)
     depth = render(scene, camera, base @ T_BASE_CAMERA)[1]
@@ -90,7 +89,7 @@ def test_see_through_points_arise_behind_silhouettes_and_the_filter_takes_them(s
     assert np.median(np.abs(kept[at] - depth[at]) / depth[at]) < 0.01
 
 
-def test_a_moving_lidar_sees_the_same_world(scene: Scene) -> None:
+def test_a_moving_lidar_sees_the_same_world(scene: StreetScene) -> None:
     poses = np.stack([drive(scene.street, 1 + 0.1 * (k + 0.5) / 12) @ T_BASE_LIDAR for k in range(12)])
     moving = scan(scene, poses, SMALL)
     assert moving.time_ns is not None
@@ -112,7 +111,7 @@ def test_noise_is_along_the_ray_and_has_its_size() -> None:
     assert abs(error.mean()) < 0.002
 
 
-def test_returns_fail_with_range_and_incidence(scene: Scene) -> None:
+def test_returns_fail_with_range_and_incidence(scene: StreetScene) -> None:
     T = drive(scene.street, 1.0) @ T_BASE_LIDAR
     exact, real = scan(scene, T, PATTERNS["spin32"]), scan(scene, T, PATTERNS["spin32"], np.random.default_rng(1))
     share = []
@@ -127,7 +126,7 @@ def test_returns_fail_with_range_and_incidence(scene: Scene) -> None:
     assert np.linalg.norm(exact.xyz, axis=1).max() <= 100.001
 
 
-def test_a_scan_is_a_function_of_its_generator(scene: Scene) -> None:
+def test_a_scan_is_a_function_of_its_generator(scene: StreetScene) -> None:
     T = drive(scene.street, 0.5) @ T_BASE_LIDAR
     first, again, other = (scan(scene, T, SMALL, np.random.default_rng(seed)) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.xyz, again.xyz)
@@ -149,5 +148,5 @@ def test_wrong_poses_are_an_error(shape: tuple[int, ...]) -> None:
 
 def test_an_unknown_pattern_is_an_error() -> None:
     assert len(find_pattern("spin64").elevations) == 64
-    with pytest.raises(SyntheticError, match="spin16, spin32, spin64"):
+    with pytest.raises(SyntheticError, match="spin16, spin32, spin40, spin64"):
         find_pattern("spin7")

@@ -3,16 +3,16 @@ import pytest
 
 from depth_ros.errors import SyntheticError
 from depth_ros.synthetic.scene import make_scene
-from depth_ros.synthetic.shapes import Scene, Texture
+from depth_ros.synthetic.shapes import StreetScene, Texture
 from depth_ros.synthetic.trajectory import LANE, SPEED, drive, travelled
 
 
 @pytest.fixture(scope="module")
-def scene() -> Scene:
+def scene() -> StreetScene:
     return make_scene(4, 40.0)
 
 
-def test_a_seed_is_a_scene(scene: Scene) -> None:
+def test_a_seed_is_a_scene(scene: StreetScene) -> None:
     again, other = make_scene(4, 40.0), make_scene(5, 40.0)
     np.testing.assert_array_equal(again.quads.vertices, scene.quads.vertices)
     np.testing.assert_array_equal(again.cylinders.axes, scene.cylinders.axes)
@@ -20,7 +20,7 @@ def test_a_seed_is_a_scene(scene: Scene) -> None:
     assert other.quads.vertices.shape != scene.quads.vertices.shape
 
 
-def test_quads_are_planar_and_convex(scene: Scene) -> None:
+def test_quads_are_planar_and_convex(scene: StreetScene) -> None:
     vertices = scene.quads.vertices
     edges = np.roll(vertices, -1, axis=1) - vertices
     normal = np.cross(edges[:, 0], vertices[:, 2] - vertices[:, 0])
@@ -32,7 +32,7 @@ def test_quads_are_planar_and_convex(scene: Scene) -> None:
     assert (turns > -1e-9).all()
 
 
-def test_everything_has_a_material_and_values_are_finite(scene: Scene) -> None:
+def test_everything_has_a_material_and_values_are_finite(scene: StreetScene) -> None:
     count = len(scene.materials.gloss)
     assert scene.shape_material.min() >= 0
     assert scene.shape_material.max() < count
@@ -51,7 +51,7 @@ def test_a_scene_that_cannot_be_made_is_an_error(seed: int, length: float) -> No
         make_scene(seed, length)
 
 
-def test_the_drive_keeps_its_lane_at_town_speed(scene: Scene) -> None:
+def test_the_drive_keeps_its_lane_at_town_speed(scene: StreetScene) -> None:
     times = np.linspace(0, 5, 51)
     poses = np.stack([drive(scene.street, float(t)) for t in times])
     speed = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1) / np.diff(times)

@@ -1,0 +1,161 @@
+"""The completion network as one ONNX file, with its card, checked against torch."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from depth_ros.engines.onnx_file import graph_sha256
+from depth_ros.errors import ExportError
+from depth_ros.export.parity import GATES, OUTPUTS, Difference, check_parity, made_up
+from depth_ros.models.card import CARD_KEY, INPUTS, ModelCard
+from depth_ros.networks.completion import SIZE_MULTIPLE, CompletionNet
+
+IR_VERSION = 8
+"""The oldest that goes with the opset, for the runtimes of older robots."""
+OPSET = 18
+TRACED, CHECKED = (128, 192), ((64, 96), (352, 1216))
+"""Height and width at which a file of free size is traced, and those at which it is checked."""
+LEAST, MOST = 2, 128
+"""Free sizes, in multiples of SIZE_MULTIPLE."""
+_WIDTH = re.compile(r"encoder\.(\d+)\.0\.0\.weight")
+
+
+def export_completion(
+    weights: Path, out: Path, card: ModelCard, *, precision: str = "f32", size: tuple[int, int] | None = None
+) -> tuple[ModelCard, Difference]:
+    """Write `out`, an ONNX file of the model contract, and return its card and how far it is from torch.
+
+    weights: safetensors of a CompletionNet's state; its widths are read from it. precision: f32, or f16 for GPUs
+    (convolutions in half precision; logs, exponentials and means, and all inputs and outputs, stay float32). size:
+    height and width; None: free, in multiples of 32. The file appears only when it answers as torch does.
+
+    Raises ExportError when the weights cannot be read, the size does not fit, or the file differs from torch.
+    """
+    if precision not in GATES:
+        raise ExportError(f"unknown precision '{precision}': known are {', '.join(GATES)}")
+    if size is not None and any(value <= 0 or value % SIZE_MULTIPLE for value in size):
+        raise ExportError(f"size {size[0]}x{size[1]}: height and width must be multiples of {SIZE_MULTIPLE}")
+    network = load_network(weights)
+    partial = out.with_name(f".{out.stem}.partial.onnx")
+    try:
+        _clean(_trace(_for_inference(network, half=precision == "f16"), size), size is None, partial)
+        made = write_card(partial, replace(card, size_multiple=SIZE_MULTIPLE, weights_sha256=_sha256(weights)))
+        sizes = CHECKED if size is None else (size, size)
+        found = check_parity(partial, network, sizes, GATES[precision])
+        os.replace(partial, out)
+    except OSError as error:
+        raise ExportError(f"{out} cannot be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return made, found
+
+
+def load_network(weights: Path) -> CompletionNet:
+    """Return the network of a checkpoint, ready to answer; raises ExportError when it is not one."""
+    try:
+        state = load_file(weights)
+    except (OSError, SafetensorError) as error:
+        raise ExportError(f"{weights} cannot be read as safetensors: {error}") from error
+    found = {int(match[1]): tensor.shape[0] for name, tensor in state.items() if (match := _WIDTH.fullmatch(name))}
+    try:
+        network = CompletionNet([found[level] for level in range(len(found))])
+        network.load_state_dict(state)
+    except (KeyError, ValueError, IndexError, RuntimeError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise ExportError(f"{weights} does not hold a completion network: {text}") from error
+    return network.eval()
+
+
+def write_card(path: Path, card: ModelCard) -> ModelCard:
+    """Put a card into an ONNX file, in the place of the one that it has; return it with the sum of the graph."""
+    import onnx
+
+    made = replace(card, graph_sha256=graph_sha256(path))
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {CARD_KEY: made.to_json()})
+    onnx.save(model, path)
+    return made
+
+
+class _Half(CompletionNet):
+    """Computes its convolutions in half precision."""
+
+    def _unet(self, x: Tensor) -> Tensor:
+        return super()._unet(x.half())
+
+
+def _for_inference(network: CompletionNet, *, half: bool) -> CompletionNet:
+    """Return a copy whose BatchNorms are part of its convolutions."""
+    widths = [stage[0][0].out_channels for stage in network.encoder]  # type: ignore[index]
+    copy = (_Half if half else CompletionNet)(widths).eval()
+    copy.load_state_dict(network.state_dict())
+    for block in list(copy.modules()):
+        if isinstance(block, nn.Sequential) and len(block) > 1 and isinstance(block[1], nn.BatchNorm2d):
+            block[0], block[1] = fuse_conv_bn_eval(cast(nn.Conv2d, block[0]), block[1]), nn.Identity()
+    return copy if not half else _halve(copy)
+
+
+def _halve(network: CompletionNet) -> CompletionNet:
+    for part in (network.encoder, network.decoder, network.head):
+        part.half()
+    return network
+
+
+def _trace(network: CompletionNet, size: tuple[int, int] | None) -> Any:
+    frame = made_up(*(size or TRACED), 0)
+    height, width = (SIZE_MULTIPLE * torch.export.Dim(name, min=LEAST, max=MOST) for name in ("h", "w"))
+    free = None if size is not None else {name: {1: height, 2: width} for name in INPUTS[:3]} | {"intrinsics": None}
+    exporters = logging.getLogger("torch.onnx")
+    level = exporters.level
+    exporters.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                network,
+                tuple(torch.from_numpy(array) for array in frame.values()),
+                input_names=list(INPUTS),
+                output_names=list(OUTPUTS),
+                dynamic_shapes=free,
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+            return cast(Any, program).model_proto
+    finally:
+        exporters.setLevel(level)
+
+
+def _clean(model: Any, free: bool, path: Path) -> None:
+    """Save the graph without the traces of the machine that made it, its free sizes under plain names."""
+    import onnx
+
+    graph = model.graph
+    del model.metadata_props[:], graph.metadata_props[:], graph.value_info[:]
+    for entry in (*graph.node, *graph.input, *graph.output, *graph.initializer):
+        entry.ClearField("doc_string")
+        del entry.metadata_props[:]
+    for entry in [value for value in (*graph.input, *graph.output) if free and value.name != "intrinsics"]:
+        sizes = entry.type.tensor_type.shape.dim
+        sizes[1].dim_param, sizes[2].dim_param = "height", "width"
+    model.ir_version = IR_VERSION
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

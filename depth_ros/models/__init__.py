@@ -1,0 +1,1 @@
+"""What a model is, where it is found, and whether it is intact."""

@@ -1,0 +1,97 @@
+"""A model that is ready to run: its file, its card, and an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depth_ros.engines.factory import make_engine
+from depth_ros.errors import ModelError
+from depth_ros.models.card import read_card
+from depth_ros.models.contract import check_answer, check_signature
+
+Arrays = dict[str, NDArray[Any]]
+SEED = 0
+
+
+class Model:
+    """One image at a time; not for use by several threads at once.
+
+    The arguments are those of `engines.factory.make_engine`. The engine is built for a small image here, so that a
+    model that this machine cannot run is known at once, and anew when an image of another size comes.
+
+    card: what the model is. engine: what runs it. Raises EngineError or ModelError, in one line.
+    """
+
+    def __init__(self, path: Path, engine: str = "auto", precision: str = "auto", threads: int = 0) -> None:
+        self.path, self.card = path, read_card(path)
+        least = self.card.size_multiple
+        self.engine = make_engine(path, engine, threads, (2 * least, 2 * least), precision)
+        check_signature(self.card, self.engine.inputs, self.engine.outputs)
+        self._takes = [spec.name for spec in self.engine.inputs]
+        images = [spec.shape for spec in self.engine.inputs if len(spec.shape) > 2]
+        self._fixed = (images[0][1], images[0][2]) if images else (None, None)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Name and version of the model, and what runs it."""
+        return {"model": self.card.title, "engine": str(self.engine.info)}
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        """Return the graph's outputs for one image.
+
+        inputs: by name as in `contract.INPUTS`, without the batch axis; what the card does not ask for is left out.
+        Images are [H,W] or [H,W,3] of any size: zeros are added at right and bottom up to a size that the model takes,
+        and cut off again. Raises EngineError when the engine fails and ModelError when the image is too large.
+        """
+        height, width = next(array.shape[:2] for array in inputs.values() if array.ndim > 1)
+        size = self._size_for(height, width)
+        found = self.engine.run({name: _padded(inputs[name], size)[None] for name in self._takes})
+        return {name: array[0, :height, :width] if array.ndim == 3 else array[0] for name, array in found.items()}
+
+    def check(self) -> None:
+        """Run made-up frames of two sizes, with and without measurements; ModelError when the answer is unfit."""
+        least, random = 2 * self.card.size_multiple, np.random.default_rng(SEED)
+        sizes = [(least, least), (least, least + self.card.size_multiple)] if None in self._fixed else [(self._fixed)]
+        for height, width in sizes:
+            inputs = _made_up(int(height or 1), int(width or 1), random)
+            nothing = {name: array * (name == "intrinsics") for name, array in inputs.items()}
+            for given in (inputs, {name: array.astype(inputs[name].dtype) for name, array in nothing.items()}):
+                found = self.engine.run({name: given[name][None] for name in self._takes})
+                check_answer(self.card, found, (1, *given["sparse_depth"].shape))
+
+    def close(self) -> None:
+        """Free the engine."""
+        self.engine.close()
+
+    def _size_for(self, height: int, width: int) -> tuple[int, int]:
+        multiple = self.card.size_multiple
+        wanted = [-(-size // multiple) * multiple for size in (height, width)]
+        rows, columns = (fixed or size for fixed, size in zip(self._fixed, wanted, strict=True))
+        if rows < height or columns < width:
+            raise ModelError(f"{self.path} takes images of {columns}x{rows} at most, this one is {width}x{height}")
+        return rows, columns
+
+
+def _padded(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    if array.ndim < 2 or array.shape[:2] == size:
+        return array
+    whole = np.zeros((*size, *array.shape[2:]), array.dtype)
+    whole[: array.shape[0], : array.shape[1]] = array
+    return whole
+
+
+def _made_up(height: int, width: int, random: np.random.Generator) -> Arrays:
+    """Return a slanted plane under a sky of no prior, a tenth of it measured, with an image of noise."""
+    prior = np.tile(np.linspace(50, 2, height, dtype=np.float32)[:, None], (1, width))
+    prior[: height // 4] = 0
+    return {
+        "image": random.integers(0, 256, (height, width, 3)).astype(np.uint8),
+        "sparse_depth": np.where(random.random((height, width)) < 0.1, prior, np.float32(0)),
+        "prior_depth": prior,
+        "intrinsics": np.array([width, width, width / 2, height / 2], np.float32),
+    }

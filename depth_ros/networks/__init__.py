@@ -1,0 +1,1 @@
+"""Networks in torch and the wrappers that make them obey the model contract."""

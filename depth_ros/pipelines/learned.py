@@ -1,0 +1,88 @@
+"""LiDAR completion with a model: the classical completion is the prior that the model refines."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from depth_ros.classical.fill import Completion, complete, paste
+from depth_ros.config import CompletionConfig
+from depth_ros.errors import CompletionError, ModelError
+from depth_ros.frame import DepthMap, Frame, Source
+from depth_ros.models.model import Arrays, Model
+from depth_ros.pipelines.base import Finish, Measured, Pipeline, measure
+
+
+class LearnedCompletion(Pipeline):
+    """Dense metric depth from one scan, its image and a completion model.
+
+    Answered is what the classical completion covers, and nothing beyond it. Without `use_image` (night, fog) the model
+    sees no image, and the prior is not guided by it. The prior of a frame may be made beside the inference of the one
+    before. name: as in `CompletionConfig.model`. Raises ModelError when the model is not one of completion.
+    """
+
+    def __init__(self, config: CompletionConfig, model: Model, name: str) -> None:
+        if model.card.task != "completion":
+            raise ModelError(f"{model.path} is a {model.card.task} model: give one of task completion")
+        self._config, self._model = config, model
+        self.name = name
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Name and version of the model, and what runs it."""
+        return self._model.facts
+
+    def configured(self, config: CompletionConfig) -> LearnedCompletion:
+        """Return this pipeline with other settings, its model shared."""
+        return LearnedCompletion(config, self._model, self.name)
+
+    def prepare(self, frame: Frame) -> Finish:
+        """Measure `frame` and make its prior, and return what infers its depth."""
+        measured = measure(frame, self._config)
+        with measured.watch.stage("prior"):
+            prior = complete(measured.sparse, measured.guide, paste_measured=False)
+        return partial(self._finish, measured, prior)
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._model.close()
+
+    def _finish(self, measured: Measured, prior: Completion) -> DepthMap:
+        covered = prior.source != Source.NONE
+        if not covered.any():
+            return measured.depth_map(prior)
+        with measured.watch.stage("infer"):
+            found = self._model.run(_inputs(measured, prior))
+        with measured.watch.stage("assemble"):
+            completion = self._assemble(found, measured.sparse, prior.source, covered)
+        return measured.depth_map(completion)
+
+    def _assemble(
+        self, found: Arrays, sparse: NDArray[np.float32], source: NDArray[np.uint8], covered: NDArray[np.bool_]
+    ) -> Completion:
+        """Keep the answer where there is coverage; raises CompletionError when it is no depth there."""
+        unknown = np.float32(np.nan)
+        depth = np.where(covered, found["depth"], unknown)
+        sigma = np.where(covered, found["sigma"], unknown) if "sigma" in found else np.full_like(depth, unknown)
+        stated = [depth, sigma] if "sigma" in found else [depth]
+        bad = max(np.count_nonzero(covered) - np.count_nonzero((part > 0) & (part < np.inf)) for part in stated)
+        if bad:
+            raise CompletionError(
+                f"{self._model.card.title} gave no depth or sigma that can be for {bad} pixels: the frame is dropped; "
+                "if this comes again, try precision f32 or model classical"
+            )
+        if self._config.paste_measured:
+            paste(depth, sigma, sparse, np.nonzero(source == Source.MEASURED))
+        return Completion(depth, sigma, source)
+
+
+def _inputs(measured: Measured, prior: Completion) -> Arrays:
+    guide = measured.guide
+    return {
+        "image": np.zeros((*measured.sparse.shape, 3), np.uint8) if guide is None else guide,
+        "sparse_depth": measured.sparse,
+        "prior_depth": np.nan_to_num(prior.depth, nan=0.0),
+        "intrinsics": np.array(measured.frame.camera.intrinsics, np.float32),
+    }

@@ -1,0 +1,1 @@
+"""How the networks learn: sensors, samples, losses, the trainer."""

@@ -1,0 +1,108 @@
+"""What the completion network is trained on: log depth, its gradients, metric depth and the quantile that sigma is.
+
+Each function takes float32 tensors [N,H,W] and returns a scalar; `weight` [N,H,W] says how much a pixel counts, 0 = no
+truth there.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SIGMA_SHARE = 0.683
+"""Share of the errors that sigma is to hold (design 2: the central 68 % interval)."""
+HUBER_BETA = 0.3
+GRADIENT_SCALES = 4
+WEIGHT_BEYOND = 0.05
+"""What a pixel counts where the prior knows nothing: little can be learned there, and little is sold there."""
+WEIGHT_BEHIND = 0.3
+"""What a pixel counts that lies behind a nearer surface a few pixels away: an obstacle a little too wide costs a robot
+less than one too narrow, and no real reference tells the truth there (a see-through filter drops it)."""
+WINDOW = (15, 9)
+"""Rows and columns around a pixel in which a nearer surface is looked for."""
+BEHIND = 1.15
+"""How many times as far as the nearer surface it must be."""
+_LEAST_ERROR = 1e-4
+
+
+def mean(value: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean; 0 where nothing counts."""
+    return (value * weight).sum() / weight.sum().clamp(min=1e-6)
+
+
+def is_behind(truth: Tensor) -> Tensor:
+    """Tell, bool [N,H,W], which pixels lie behind a nearer surface a few pixels away."""
+    inverse = torch.where(truth > 0, 1 / truth.clamp(min=1e-3), 0.0)[:, None]
+    rows, columns = WINDOW
+    nearest = functional.max_pool2d(inverse, (rows, 1), 1, (rows // 2, 0))
+    nearest = functional.max_pool2d(nearest, (1, columns), 1, (0, columns // 2))[:, 0]
+    return truth * nearest > BEHIND
+
+
+def huber(error: Tensor, weight: Tensor, beta: float = HUBER_BETA) -> Tensor:
+    """Huber loss over `beta`: quadratic below it, so that the many almost exact pixels do not shout (prototype 5)."""
+    return mean(functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none", beta=beta), weight)
+
+
+def gradient_matching(error: Tensor, weight: Tensor, scales: int = GRADIENT_SCALES) -> Tensor:
+    """Mean absolute difference between neighbouring errors, over `scales` halvings (MegaDepth's, on log depth)."""
+    total = error.new_zeros(())
+    for _ in range(scales):
+        for dim in (1, 2):
+            size = error.shape[dim] - 1
+            step = error.narrow(dim, 1, size) - error.narrow(dim, 0, size)
+            total = total + mean(step.abs(), weight.narrow(dim, 1, size) * weight.narrow(dim, 0, size))
+        error, weight = error[:, ::2, ::2], weight[:, ::2, ::2]
+    return total / scales
+
+
+def metric(depth: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Huber loss of metric depth in units of the frame's mean depth: what RMSE and MAE in metres see."""
+    scale = (truth * weight).sum(dim=(1, 2), keepdim=True) / weight.sum(dim=(1, 2), keepdim=True).clamp(min=1e-6)
+    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+    return huber((depth - truth) / scale, weight, beta=0.1)
+
+
+def quantile(depth: Tensor, sigma: Tensor, truth: Tensor, weight: Tensor, share: float = SIGMA_SHARE) -> Tensor:
+    """Pinball loss of log sigma against the log of the error, whose minimum is the `share` quantile of the error.
+
+    Quantiles stay quantiles under a monotonic map, and in the log every pixel's sigma is pulled equally hard. The depth
+    is detached: sigma learns of the errors and does not shape them.
+    """
+    predicted = depth.detach()
+    error = ((predicted - truth).abs() / predicted).clamp(min=_LEAST_ERROR)
+    above = error.log() - (sigma / depth).log()
+    return mean(torch.maximum(share * above, (share - 1) * above), weight)
+
+
+def completion_loss(
+    depth: Tensor, sigma: Tensor, truth: Tensor, prior_depth: Tensor, progress: float
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the loss and its parts.
+
+    depth, sigma, truth, prior_depth: float32 [N,H,W], metres along z; truth 0 = unknown, prior 0 = none. progress:
+    0..1, how much of the schedule is done: it starts smooth (Huber on log depth) and ends on absolute errors and edges,
+    for a loss of absolute values and gradients does not learn from the start (prototype 5).
+    """
+    known = (truth > 0).float()
+    weight = (
+        known * torch.where(prior_depth > 0, 1.0, WEIGHT_BEYOND) * torch.where(is_behind(truth), WEIGHT_BEHIND, 1.0)
+    )
+    error = (depth.log() - torch.where(truth > 0, truth, depth.detach()).log()).clamp(-3, 3)
+    late = min(max(2 * progress - 0.2, 0.0), 1.0)
+    parts = {
+        "huber": huber(error, weight),
+        "absolute": mean(error.abs(), weight),
+        "gradient": gradient_matching(error, weight),
+        "metric": metric(depth, truth, weight),
+        "quantile": quantile(depth, sigma, truth, weight),
+    }
+    loss = (
+        (1 - 0.8 * late) * parts["huber"]
+        + (0.1 + 0.6 * late) * parts["absolute"]
+        + 0.2 * late * parts["gradient"]
+        + 0.2 * parts["metric"]
+        + 0.05 * parts["quantile"]
+    )
+    return loss, parts

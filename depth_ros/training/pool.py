@@ -1,0 +1,231 @@
+"""Training samples, made once and kept on disk: rendering and the prior cost more than a step of training."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from depth_ros.classical.fill import complete
+from depth_ros.errors import TrainingError
+from depth_ros.geometry.camera import Camera
+from depth_ros.parallel import parallel_map
+from depth_ros.synthetic.cast import RayGrid, cast
+from depth_ros.synthetic.render import render
+from depth_ros.synthetic.shapes import FloatArray, Scene
+from depth_ros.synthetic.world import View, World
+from depth_ros.synthetic.worlds import choose_view, make_world
+from depth_ros.training.augment import degrade
+from depth_ros.training.patterns import sense
+
+KIND_SHARES = {"street": 0.46, "country": 0.15, "room": 0.1, "corridor": 0.05, "warehouse": 0.1, "clutter": 0.14}
+"""How often each kind of world is visited."""
+SIZE = (224, 416)
+"""Height and width of a sample; training crops from it."""
+VIEWS = 4
+"""Views of one world."""
+SHARD = 32
+"""Samples in one file."""
+LEAST_TRUTH = 0.25
+"""A view must show surfaces on at least this share of its pixels."""
+MOST_WANTED_EDGES = 0.12
+"""Views with fewer edges than a number drawn from 0 to this are passed over: a bare wall teaches little."""
+EDGE = 0.2
+"""Step in log depth between two pixels of a thumbnail that counts as an edge."""
+THUMBNAIL = 16
+GUIDED = 0.5
+"""Share of the samples whose prior was guided by the image, as it is where a robot has one."""
+FARTHEST_M = 200.0
+PLANES = ("image", "sparse", "prior", "truth")
+_TRIES = 8
+
+Watch = Callable[[Iterable[Any], int], Iterable[Any]]
+Arrays = dict[str, NDArray[Any]]
+Render = Callable[[Scene, Camera, FloatArray], tuple[NDArray[np.uint8], NDArray[np.float32]]]
+
+
+class Job(NamedTuple):
+    """One shard to make: where, which, from what seed, of what size (height, width), rendered on what device."""
+
+    directory: Path
+    shard: int
+    seed: int
+    size: tuple[int, int]
+    device: str = "cpu"
+
+
+def build_pool(
+    directory: str | Path,
+    samples: int,
+    seed: int = 0,
+    *,
+    size: tuple[int, int] = SIZE,
+    workers: int | None = None,
+    device: str = "cpu",
+    watch: Watch | None = None,
+) -> None:
+    """Make a pool of at least `samples` samples of `size` (height, width); shards that are there already are kept.
+
+    The same seed and size give the same samples, whatever `workers` (processes; None = one per core). watch: wraps the
+    shards, whose number it gets too, for a progress bar. device: what renders, "cpu" or a CUDA device of torch.
+
+    Raises TrainingError when the directory holds a pool of another seed or size, or cannot be written.
+    """
+    directory = Path(directory)
+    _claim(directory, {"seed": seed, "size": list(size), "shard": SHARD})
+    wanted = range(-(-samples // SHARD))
+    jobs = [Job(directory, shard, seed, size, device) for shard in wanted if not shard_path(directory, shard).exists()]
+    done: Iterable[Any] = parallel_map(make_shard, jobs, workers or os.cpu_count() or 1)
+    for _ in done if watch is None else watch(done, len(jobs)):
+        pass
+
+
+def _claim(directory: Path, plan: dict[str, Any]) -> None:
+    """Write what the pool is made of, or see that it is made of the same."""
+    path = directory / "pool.json"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_text(json.dumps(plan), encoding="utf-8")
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"pool {directory}: {error}") from None
+    if found != plan:
+        raise TrainingError(f"pool {directory} was made with {found}, not {plan}: name another directory")
+
+
+def shard_path(directory: Path, shard: int) -> Path:
+    """Where a shard of a pool lies."""
+    return directory / f"{shard:06d}.safetensors"
+
+
+def make_shard(job: Job) -> int:
+    """Make one shard and return its number; the file appears whole or not at all."""
+    made = [
+        sample
+        for group in range(SHARD // VIEWS)
+        for sample in make_samples((job.seed, job.shard, group), job.size, VIEWS, job.device)
+    ]
+    path = shard_path(job.directory, job.shard)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    save_file({name: np.stack([sample[name] for sample in made]) for name in made[0]}, part)
+    os.replace(part, path)
+    return job.shard
+
+
+def make_samples(seed: Sequence[int], size: tuple[int, int], views: int, device: str = "cpu") -> list[Arrays]:
+    """Make `views` samples of one world.
+
+    Each holds image uint8 [H,W,3]; sparse, prior and truth float16 [H,W], metres along z, 0 = none; intrinsics float32
+    [4], fx, fy, cx, cy in pixels.
+    """
+    rng = np.random.default_rng(seed)
+    world = make_world(str(rng.choice(list(KIND_SHARES), p=list(KIND_SHARES.values()))), int(rng.integers(1 << 31)))
+    return [_look(world, size, rng, _renderer(device)) for _ in range(views)]
+
+
+@lru_cache(maxsize=1)
+def _renderer(device: str) -> Render:
+    if device == "cpu":
+        return render
+    from depth_ros.training.device_render import DeviceRenderer
+
+    return DeviceRenderer(device).render
+
+
+def _look(world: World, size: tuple[int, int], rng: np.random.Generator, draw: Render) -> Arrays:
+    view, wanted = _choose(world, size, rng), rng.uniform(0, MOST_WANTED_EDGES)
+    for _ in range(_TRIES):
+        seen, edges = _preview(world, view)
+        if seen >= LEAST_TRUTH and edges >= wanted:
+            break
+        view = _choose(world, size, rng)
+    camera, T_world_cam = view
+    rgb, depth = draw(world.scene, camera, T_world_cam)
+    sparse = sense(world.scene, camera, T_world_cam, depth, rgb, rng).depth
+    return _pack(degrade(rgb, depth, rng), sparse, depth, camera, guided=rng.random() < GUIDED)
+
+
+def _choose(world: World, size: tuple[int, int], rng: np.random.Generator) -> View:
+    return choose_view(world, rng, size[1], size[0])
+
+
+def _preview(world: World, view: View) -> tuple[float, float]:
+    """Shares of a thumbnail's pixels that see a surface, and of its neighbours that lie on two sides of an edge."""
+    camera = view.camera
+    fx, fy, cx, cy = (value / THUMBNAIL for value in camera.intrinsics)
+    small = Camera.from_focal(camera.width // THUMBNAIL, camera.height // THUMBNAIL, fx, fy, cx - 0.5, cy - 0.5)
+    hits = cast(world.scene, view.T_world_cam, RayGrid.from_camera(small))
+    log_depth = np.log(np.minimum(hits.t, 2 * FARTHEST_M))
+    edges = [(np.abs(np.diff(log_depth, axis=axis)) > EDGE).mean() for axis in (0, 1)]
+    return float((hits.shape >= 0).mean()), float(np.mean(edges))
+
+
+def _pack(
+    rgb: NDArray[np.uint8], sparse: NDArray[np.float32], depth: NDArray[np.float32], camera: Camera, guided: bool
+) -> Arrays:
+    truth = np.where(depth < FARTHEST_M, depth, np.float32(0))
+    return {
+        "image": rgb,
+        "sparse": sparse.astype(np.float16),
+        "prior": make_prior(sparse, rgb if guided else None).astype(np.float16),
+        "truth": truth.astype(np.float16),
+        "intrinsics": np.array(camera.intrinsics, np.float32),
+    }
+
+
+def make_prior(sparse: NDArray[np.float32], rgb: NDArray[np.uint8] | None) -> NDArray[np.float32]:
+    """Return what the network corrects: the classical completion, guided by the image or not, m, 0 beyond coverage."""
+    return np.nan_to_num(complete(sparse, rgb, paste_measured=False).depth)
+
+
+class Pool:
+    """The samples of a pool directory, read from disk where they lie; a pool may grow while it is read.
+
+    Raises TrainingError when there is no shard.
+    """
+
+    def __init__(self, directory: str | Path) -> None:
+        self.directory = Path(directory)
+        self._open: dict[Path, Any] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """See the shards that are there now."""
+        self.shards = sorted(self.directory.glob("[0-9]*.safetensors"))
+        if not self.shards:
+            raise TrainingError(f"pool {self.directory} is empty: make one with 'depth_ros train pool --out DIR'")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}}  # another process opens its own
+
+    def __len__(self) -> int:
+        return len(self.shards) * SHARD
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the samples."""
+        height, width = self._shard(self.shards[0]).get_slice("truth").get_shape()[1:]
+        return int(height), int(width)
+
+    def read(self, number: int, window: tuple[slice, slice] = (slice(None), slice(None))) -> Arrays:
+        """Read one sample inside a window of rows and columns; intrinsics are those of the window."""
+        shard, row = self._shard(self.shards[number // SHARD]), number % SHARD
+        part = (slice(row, row + 1), *window)
+        arrays = {name: shard.get_slice(name)[part][0] for name in PLANES}
+        intrinsics = shard.get_slice("intrinsics")[row : row + 1][0]
+        intrinsics[2:] -= (window[1].start or 0, window[0].start or 0)
+        return {**arrays, "intrinsics": intrinsics}
+
+    def _shard(self, path: Path) -> Any:
+        if path not in self._open:
+            self._open[path] = safe_open(path, "numpy")
+        return self._open[path]

@@ -1,0 +1,96 @@
+"""Three stages in three threads: order kept, one item prepared ahead, orderly end."""
+
+from __future__ import annotations
+
+from threading import Event
+
+from depth_ros.nodes.stages import Stages
+
+PATIENCE_S = 10.0
+
+
+def test_items_keep_their_order_and_a_stage_may_end_one() -> None:
+    sent: list[str] = []
+    last = Event()
+
+    def send(text: str) -> None:
+        sent.append(text)
+        if text == "!39":
+            last.set()
+
+    stages: Stages[int, str, str] = Stages(
+        lambda item: None if item % 10 == 3 else str(item),
+        lambda text: None if text.endswith("7") else f"!{text}",
+        send,
+        lambda _: None,
+        100,
+    )
+    for item in range(40):
+        stages.submit(item)
+    assert last.wait(PATIENCE_S)
+    assert sent == [f"!{item}" for item in range(40) if item % 10 not in (3, 7)]
+    assert stages.close(PATIENCE_S)
+
+
+def test_one_item_is_prepared_beside_the_one_that_is_finished_and_none_for_nothing() -> None:
+    prepared: list[int] = []
+    finishing, second, gate = Event(), Event(), Event()
+    sent: list[int] = []
+    dropped: list[object] = []
+    all_sent = Event()
+
+    def prepare(item: int) -> int:
+        prepared.append(item)
+        if len(prepared) == 2:
+            second.set()
+        return item
+
+    def finish(item: int) -> int:
+        finishing.set()
+        gate.wait()
+        return item
+
+    def send(item: int) -> None:
+        sent.append(item)
+        if item == 4:
+            all_sent.set()
+
+    stages: Stages[int, int, int] = Stages(prepare, finish, send, dropped.append, 1)
+    stages.submit(0)
+    assert finishing.wait(PATIENCE_S)
+    stages.submit(1)
+    assert second.wait(PATIENCE_S)
+    for item in (2, 3, 4):
+        stages.submit(item)
+    assert prepared == [0, 1]
+    assert dropped == [2, 3]
+    gate.set()
+    assert all_sent.wait(PATIENCE_S)
+    assert sent in ([0, 1, 4], [0, 4], [1, 4], [4])  # the last stage keeps the newest, too
+    assert prepared == [0, 1, 4]
+    assert stages.close(PATIENCE_S)
+
+
+def test_it_ends_while_an_item_waits_for_the_one_before() -> None:
+    finishing, preparing, gate = Event(), Event(), Event()
+
+    def prepare(item: int) -> int:
+        if item == 1:
+            preparing.set()
+        return item
+
+    def finish(item: int) -> int:
+        finishing.set()
+        gate.wait()
+        return item
+
+    sent: list[int] = []
+    stages: Stages[int, int, int] = Stages(prepare, finish, sent.append, lambda _: None, 1)
+    stages.submit(0)
+    assert finishing.wait(PATIENCE_S)
+    stages.submit(1)
+    assert preparing.wait(PATIENCE_S)
+    assert not stages.close(0.05)
+    gate.set()
+    assert stages.close(PATIENCE_S)
+    assert not sent

@@ -1,0 +1,75 @@
+"""Which pipeline a setting gives: by name or not at all, except for `auto`."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from depth_ros.config import CompletionConfig
+from depth_ros.errors import EngineError, ModelError
+from depth_ros.models import store
+from depth_ros.pipelines.completion import ClassicalCompletion
+from depth_ros.pipelines.factory import make_pipeline, resolve
+from depth_ros.pipelines.learned import LearnedCompletion
+
+MakeToy = Callable[..., Path]
+
+
+@pytest.fixture
+def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder of bundled models that is empty."""
+    folder = tmp_path / "assets"
+    folder.mkdir()
+    monkeypatch.setattr(store, "ASSETS", folder)
+    return folder
+
+
+def test_auto_is_classical_where_nothing_is_bundled(assets: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert not list(assets.iterdir())
+    assert isinstance(make_pipeline(CompletionConfig()), ClassicalCompletion)
+    assert resolve("auto") == "classical"
+    assert not caplog.records
+
+
+def test_auto_is_the_bundled_model_where_an_engine_runs_it(assets: Path, make_toy: MakeToy) -> None:
+    pytest.importorskip("onnxruntime")
+    shutil.copy(make_toy(), assets / "completion.onnx")
+    pipeline = make_pipeline(CompletionConfig())
+    assert isinstance(pipeline, LearnedCompletion)
+    assert pipeline.name == resolve("auto") == "completion"
+    assert isinstance(make_pipeline(CompletionConfig(model="classical")), ClassicalCompletion)
+
+
+def test_auto_is_classical_and_says_why_once_where_no_engine_is(
+    assets: Path, make_toy: MakeToy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copy(make_toy(), assets / "completion.onnx")
+    for library in ("openvino", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, library, None)
+    with caplog.at_level(logging.WARNING, "depth_ros"):
+        for _ in range(2):
+            assert isinstance(make_pipeline(CompletionConfig()), ClassicalCompletion)
+    assert len(caplog.records) == 1
+    assert "pip install onnxruntime" in caplog.text
+    for asked in (CompletionConfig(model="completion"), CompletionConfig(engine="onnxruntime")):
+        with pytest.raises(EngineError, match="pip install onnxruntime"):
+            make_pipeline(asked)
+
+
+def test_a_damaged_bundled_model_is_no_reason_to_stop(assets: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (assets / "completion.onnx").write_bytes(b"\x08\x08\x3a\x7f cut off")
+    assert isinstance(make_pipeline(CompletionConfig()), ClassicalCompletion)
+    assert "cut off or not an ONNX file" in caplog.text
+    with pytest.raises(EngineError, match="cut off"):
+        make_pipeline(CompletionConfig(model="completion"))
+
+
+def test_an_unknown_name_is_an_error_that_names_what_there_is(assets: Path) -> None:
+    (assets / "mine.onnx").touch()
+    with pytest.raises(ModelError, match="unknown model 'yours': known are auto, classical, mine, or give the path"):
+        make_pipeline(CompletionConfig(model="yours"))
