@@ -53,7 +53,7 @@ class Feed:
     def _start(self, workers: int) -> DataLoader[Batch]:
         return DataLoader(
             _Growing(self._samples),
-            batch_sampler=self._draws, # read anew by each iteration
+            batch_sampler=self._draws,  # read anew by each iteration
             num_workers=workers,
             pin_memory=self._pin,
             prefetch_factor=AHEAD,

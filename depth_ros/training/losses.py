@@ -1,4 +1,4 @@
-"""What the completion network is trained on: log depth, its gradients, metric depth and the quantile that sigma is.
+"""Losses: log depth and its gradients, metric and inverse depth, and the quantile that sigma is.
 
 Each function takes float32 tensors [N,H,W] and returns a scalar; `weight` [N,H,W] says how much a pixel counts, 0 = no
 truth there.
@@ -6,17 +6,21 @@ truth there.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 SIGMA_SHARE = 0.683
 """Share of the errors that sigma is to hold (design 2: the central 68 % interval)."""
+TWO_SIGMA_SHARE = 0.92
+"""Share that two sigma are to hold; a Gaussian's 95.4 % would stretch sigma far beyond the central 68 %."""
 HUBER_BETA = 0.3
 GRADIENT_SCALES = 4
 WEIGHT_BEYOND = 0.05
 """What a pixel counts where the prior knows nothing: little can be learned there, and little is sold there."""
-WEIGHT_BEHIND = 0.3
+WEIGHT_BEHIND = 0.1
 """What a pixel counts that lies behind a nearer surface a few pixels away: an obstacle a little too wide costs a robot
 less than one too narrow, and no real reference tells the truth there (a see-through filter drops it)."""
 WINDOW = (15, 9)
@@ -59,21 +63,39 @@ def gradient_matching(error: Tensor, weight: Tensor, scales: int = GRADIENT_SCAL
 
 def metric(depth: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """Huber loss of metric depth in units of the frame's mean depth: what RMSE and MAE in metres see."""
-    scale = (truth * weight).sum(dim=(1, 2), keepdim=True) / weight.sum(dim=(1, 2), keepdim=True).clamp(min=1e-6)
-    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
-    return huber((depth - truth) / scale, weight, beta=0.1)
+    return huber((depth - truth) / _frame_mean(truth, weight), weight, beta=0.1)
 
 
-def quantile(depth: Tensor, sigma: Tensor, truth: Tensor, weight: Tensor, share: float = SIGMA_SHARE) -> Tensor:
-    """Pinball loss of log sigma against the log of the error, whose minimum is the `share` quantile of the error.
+def inverse(depth: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Huber loss of inverse depth in units of the frame's mean inverse depth: what iRMSE sees, near surfaces first."""
+    known = truth > 0
+    error = torch.where(known, 1 / depth - 1 / torch.where(known, truth, depth.detach()), 0.0)
+    return huber(error / _frame_mean(torch.where(known, 1 / truth.clamp(min=1e-3), 0.0), weight), weight, beta=0.1)
 
-    Quantiles stay quantiles under a monotonic map, and in the log every pixel's sigma is pulled equally hard. The depth
-    is detached: sigma learns of the errors and does not shape them.
+
+def _frame_mean(value: Tensor, weight: Tensor) -> Tensor:
+    mean_value = (value * weight).sum(dim=(1, 2), keepdim=True) / weight.sum(dim=(1, 2), keepdim=True).clamp(min=1e-6)
+    return torch.where(mean_value > 0, mean_value, torch.ones_like(mean_value))
+
+
+def quantile(depth: Tensor, sigma: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Pinball loss of sigma and of twice sigma against the error, all in the log, for the shares they are to hold.
+
+    The minimum is where `SIGMA_SHARE` of the errors lie within one sigma and `TWO_SIGMA_SHARE` within two, as nearly as
+    one number can do both: errors of depth have heavier tails than a Gaussian. Quantiles stay quantiles under a
+    monotonic map, and in the log every pixel's sigma is pulled equally hard. The depth is detached: sigma learns of the
+    errors and does not shape them.
     """
     predicted = depth.detach()
     error = ((predicted - truth).abs() / predicted).clamp(min=_LEAST_ERROR)
     above = error.log() - (sigma / depth).log()
-    return mean(torch.maximum(share * above, (share - 1) * above), weight)
+    one, two = pinball(above, SIGMA_SHARE), pinball(above - math.log(2), TWO_SIGMA_SHARE)
+    return mean((one + two) / 2, weight)
+
+
+def pinball(above: Tensor, share: float) -> Tensor:
+    """Loss of a quantile estimate whose target lies `above` it; least where `share` of the targets lie below."""
+    return torch.maximum(share * above, (share - 1) * above)
 
 
 def completion_loss(
@@ -96,6 +118,7 @@ def completion_loss(
         "absolute": mean(error.abs(), weight),
         "gradient": gradient_matching(error, weight),
         "metric": metric(depth, truth, weight),
+        "inverse": inverse(depth, truth, weight),
         "quantile": quantile(depth, sigma, truth, weight),
     }
     loss = (
@@ -103,6 +126,7 @@ def completion_loss(
         + (0.1 + 0.6 * late) * parts["absolute"]
         + 0.2 * late * parts["gradient"]
         + 0.2 * parts["metric"]
+        + 0.1 * parts["inverse"]
         + 0.05 * parts["quantile"]
     )
     return loss, parts
