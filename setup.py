@@ -10,7 +10,7 @@ ROBOT = [
     "scipy>=1.8",
     "PyYAML>=5.4",
     "rosbags>=0.11,<0.12",
-    "onnxruntime>=1.16",
+    "onnxruntime>=1.14",
 ]
 
 setup(
@@ -41,7 +41,14 @@ setup(
         "robot": ROBOT,
         "openvino": ["openvino>=2024.0"],
         "report": ["Jinja2>=3.0", "matplotlib>=3.5", "tqdm>=4.57"],
-        "train": ["torch>=2.5", "safetensors>=0.4", "onnx>=1.17", "onnxscript>=0.3", "onnxruntime>=1.16", "tensorboard>=2.15"],
+        "train": [
+            "torch>=2.5",
+            "safetensors>=0.4",
+            "onnx>=1.17",
+            "onnxscript>=0.3",
+            "onnxruntime>=1.16",
+            "tensorboard>=2.15",
+        ],
     },
     zip_safe=True,
     entry_points={

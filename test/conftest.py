@@ -14,7 +14,10 @@ HAS_ROS = find_spec("rclpy") is not None
 MISSING_FOR_MODELS = [name for name in ("onnx", "onnxruntime", "openvino") if find_spec(name) is None]
 REQUIRE_ROS = os.environ.get("DEPTH_ROS_REQUIRE_ROS") == "1"
 HAS_TORCH = find_spec("torch") is not None and find_spec("safetensors") is not None
-collect_ignore = [*([] if HAS_ROS else ["nodes"]), *([] if HAS_TORCH else ["networks", "training", "export", "cli/test_model_export.py"])]
+collect_ignore = [
+    *([] if HAS_ROS else ["nodes"]),
+    *([] if HAS_TORCH else ["networks", "training", "export", "cli/test_model_export.py"]),
+]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -31,7 +34,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not HAS_ROS:
         terminalreporter.write_line("THE NODES WERE NOT TESTED: rclpy is not installed (make test brings it)")
     if not HAS_TORCH:
-        terminalreporter.write_line("NETWORKS, TRAINING AND EXPORT WERE NOT TESTED: torch or safetensors is not installed")
+        terminalreporter.write_line(
+            "NETWORKS, TRAINING AND EXPORT WERE NOT TESTED: torch or safetensors is not installed"
+        )
     if MISSING_FOR_MODELS:
         missing = ", ".join(MISSING_FOR_MODELS)
         terminalreporter.write_line(f"MODELS WERE NOT TESTED WHOLLY: not installed: {missing}")

@@ -12,7 +12,7 @@ import pytest
 
 from depth_ros.bags.calibration import read_calibration
 from depth_ros.errors import BagError, WorkerError
-from depth_ros.parallel import BLAS_THREADS, parallel_map
+from depth_ros.parallel import BLAS_THREADS, _as_workers_start, parallel_map
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -39,6 +39,21 @@ def test_workers_have_one_blas_thread_and_leave_ctrl_c_to_their_parent() -> None
     assert set(parallel_map(os.getenv, [BLAS_THREADS] * 4, 2)) == {"1"}
     assert set(parallel_map(signal.getsignal, [signal.SIGINT] * 4, 2)) == {signal.SIG_IGN}
     assert (os.environ.get(BLAS_THREADS), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_ctrl_c_that_comes_while_workers_start_is_not_lost() -> None:
+    with pytest.raises(KeyboardInterrupt), _as_workers_start():
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_jobs_that_lie_ready_are_not_done_once_nobody_wants_them(tmp_path: Path) -> None:
+    jobs = [["bash", "-c", f"sleep 1; touch {tmp_path}/{number}"] for number in range(5)]
+    results = parallel_map(subprocess.check_call, jobs, 2)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert not (tmp_path / "4").exists()  # it lay ready for a worker
+    assert (tmp_path / "0").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

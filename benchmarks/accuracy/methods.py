@@ -27,7 +27,7 @@ Depth = NDArray[np.float32]
 FARTHEST_M = 100.0
 SOURCES = Path(depth_ros.__file__).parent
 CODE = ("classical", "geometry")
-NETWORK_CODE = ("pipelines/learned.py",)
+NETWORK_CODE = ("pipelines/learned.py", "models/model.py")
 
 
 class Method(NamedTuple):

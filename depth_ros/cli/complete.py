@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     pipeline = make_pipeline(chosen_completion(args, args.model))
     frame = _read_frame(Path(args.image), Path(args.points) if args.points else None, Path(args.calib))
     found = pipeline.process(frame)
-    figures = _figures(found, rectified=not frame.camera.is_rectified)
+    figures = {**pipeline.facts, **_figures(found, rectified=not frame.camera.is_rectified)}
     write_depth(args.out, found.depth)
     if args.out_sigma:
         write_depth(args.out_sigma, found.sigma)
@@ -128,14 +128,21 @@ def _figures(found: DepthMap, rectified: bool) -> dict[str, Any]:
 
 
 def _text(out: str, figures: dict[str, Any]) -> str:
+    from depth_ros.pipelines.base import BUILD
+
     shares = ", ".join(f"{100 * share:.1f} % {name}" for name, share in figures["share"].items() if share)
-    stages = ", ".join(f"{stage} {ms:.0f}" for stage, ms in figures["time_ms"].items())
+    build = figures["time_ms"].get(BUILD)
+    times = {stage: ms for stage, ms in figures["time_ms"].items() if stage != BUILD}
+    stages = ", ".join(f"{stage} {ms:.0f}" for stage, ms in times.items())
+    once = f", after {build:.0f} ms once to build the model for this size" if build else ""
+    model = ", ".join(figures[name] for name in ("model", "engine") if name in figures)
     note = " (the image was distorted: depth is of the rectified camera)" if figures["rectified"] else ""
     return "\n".join(
         [
             f"{out}: {figures['width']}x{figures['height']}{note}",
             f"pixels: {shares}",
             "depth: {least:.2f} to {most:.2f} m, median {median:.2f} m".format(**figures["depth_m"]),
-            f"time: {sum(figures['time_ms'].values()):.0f} ms ({stages})",
+            f"model: {model}",
+            f"time: {sum(times.values()):.0f} ms ({stages}){once}",
         ]
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from depth_ros.evaluation.result import Result
 
 ROBOT_BAG, DEPTH_BAG, EXTRINSICS = "robot_bag", "depth_bag", "extrinsics.yaml"
+PICTURES = 3
 LEAST_SECONDS, MOST_SECONDS = 1, 600
 MADE_HERE = (ROBOT_BAG, DEPTH_BAG, EXTRINSICS, "logs", "pictures", "report.html", "metrics.json")
 
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     write_bag_extrinsics(robot, extrinsics)
     clock.say("playing it: bag_player, completion_node and the recorder, three processes over DDS")
     drive(robot, depth, extrinsics, out / "logs", args.seconds)
-    clock.say("scoring the recorded depth against the exact truth; classical completion and nearest fill beside it")
+    clock.say("scoring the recorded depth, and other methods on the same frames, against the exact truth")
     result = _scored(robot, depth, out)
     page = write_report(result, out)
     print(result.to_json().rstrip() if args.json else text_table(headline(result.means())))
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _scored(robot: Path, depth: Path, out: Path) -> Result:
-    """Score the depth that was recorded live; beside it, on the same frames, the methods that need no weights."""
+    """Score the depth that was recorded live; beside it, on the same frames, classical completion and nearest fill."""
     from depth_ros.bags.source import open_source
     from depth_ros.evaluation.cases import EvaluationConfig
     from depth_ros.evaluation.recorded import score_recorded
@@ -75,19 +76,22 @@ def _scored(robot: Path, depth: Path, out: Path) -> Result:
 
     used = resolve("auto")
     others = [NEAREST] if used == CLASSICAL else [CLASSICAL, NEAREST]
-    live = score_recorded(depth, robot, method=f"{used}, live", folder=out, pictures=4)
-    beside = replay([open_source(robot)], others, EvaluationConfig(), workers=os.cpu_count() or 1)
+    live = score_recorded(depth, robot, method=f"{used}, live", folder=out, pictures=PICTURES)
+    workers = os.cpu_count() or 1
+    beside = replay([open_source(robot)], others, EvaluationConfig(), workers=workers, folder=out, pictures=PICTURES)
+    pictures = sorted([*live.pictures, *beside.pictures], key=lambda picture: picture.title.partition(":")[0])
     return replace(
         live,
         title="A synthetic drive through the live nodes",
         scores=[*live.scores, *beside.scores],
         facts={**live.facts, **_diagnosed(depth)},
+        pictures=pictures,
         config={**live.config, **beside.config},
     )
 
 
 def _diagnosed(depth: Path) -> dict[str, str]:
-    """Return what the node's last /diagnostics said of its latency and its drops."""
+    """Return what the node's last /diagnostics said of its model, its latency and its drops."""
     from depth_ros.bags.bag_file import BagFile, decode_recorded
 
     values: dict[str, str] = {}
@@ -98,7 +102,8 @@ def _diagnosed(depth: Path) -> dict[str, str]:
         f"{name.removeprefix('dropped.')} {count}" for name, count in values.items() if name.startswith("dropped.")
     ]
     latency = f"{values.get('latency_p50_ms', '?')} ms median, {values.get('latency_p95_ms', '?')} ms p95"
-    return {"image's arrival to its depth": latency, "dropped": ", ".join(drops) or "nothing"}
+    run: dict[str, str] = {name: values[name] for name in ("model", "engine") if name in values}
+    return {**run, "image's arrival to its depth": latency, "dropped": ", ".join(drops) or "nothing"}
 
 
 def _prepared(out: Path) -> Path:

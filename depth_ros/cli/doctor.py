@@ -132,14 +132,13 @@ def _transport() -> Iterator[Finding]:
 def _models() -> Iterator[Finding]:
     from depth_ros.engines.factory import probe_engines
     from depth_ros.models.store import bundled_models
-    from depth_ros.pipelines.factory import resolve
 
     for kind, probe in probe_engines().items():
         what, _, remedy = probe.reason.partition(": ")
         yield Finding("engines", kind, "note" if probe.reason else "ok", what or probe.version, remedy)
     for name, path in bundled_models().items():
         yield _bundled(name, path)
-    yield Finding("models", "auto", "ok", resolve("auto"))
+    yield _auto()
     gpu = Path("/proc/driver/nvidia/version").exists() or Path("/etc/nv_tegra_release").exists()
     yield Finding(
         "models",
@@ -147,6 +146,17 @@ def _models() -> Iterator[Finding]:
         "note",
         "NVIDIA driver present; no model of this version uses it" if gpu else "none, and none is needed",
     )
+
+
+def _auto() -> Finding:
+    """Say what `model: auto` runs here; why it is not the bundled model is logged as the pipeline is made."""
+    from depth_ros.config import CompletionConfig
+    from depth_ros.pipelines.factory import make_pipeline
+
+    pipeline = make_pipeline(CompletionConfig())
+    facts = pipeline.facts
+    pipeline.close()
+    return Finding("models", "auto", "ok", ", ".join(facts.values()))
 
 
 def _bundled(name: str, path: Path) -> Finding:

@@ -19,7 +19,9 @@ VERBS = (demo, doctor, complete, evaluate, bag, model, train)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `depth_ros VERB ...`; return 0 on success, 1 on a known error (one line), 2 on wrong usage."""
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+    told = logging.StreamHandler(sys.stderr)
+    told.addFilter(_concerns_user)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, handlers=[told])
     args = build_parser().parse_args(argv)
     if current_thread() is main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # what has been started is ended as on Ctrl-C
@@ -34,6 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output (head, less) has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+
+
+def _concerns_user(record: logging.LogRecord) -> bool:
+    """Whether to show a record: the news of other libraries and of the engines are for a log, not for a terminal."""
+    return record.levelno >= logging.WARNING or record.name == "depth_ros"
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -21,7 +21,7 @@ Shapes = dict[str, tuple[int, ...]]
 PRECISIONS = ("auto", "f32", "bf16", "f16")
 MOST_THREADS = 4
 """What `threads` 0 takes at most: the other programs of a robot live on the same processor."""
-_log = logging.getLogger("depth_ros")
+_log = logging.getLogger("depth_ros.engines")
 
 
 class TensorSpec(NamedTuple):
@@ -98,9 +98,13 @@ class Engine(ABC):
     def close(self) -> None:
         """Free the graph; the engine is not to be used afterwards."""
 
+    def is_built(self, shapes: Shapes) -> bool:
+        """Whether inputs of these shapes can be run without building."""
+        return shapes == self._shapes
+
     def fit(self, shapes: Shapes) -> None:
         """Build for inputs of these shapes, unless that is done; raises EngineError when the library cannot."""
-        if shapes == self._shapes:
+        if self.is_built(shapes):
             return
         start = perf_counter()
         self._shapes = None
@@ -108,7 +112,7 @@ class Engine(ABC):
             self._build(shapes)
         self._shapes = dict(shapes)
         sizes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
-        level, again = (logging.INFO, " anew, as the size changed") if self._has_run else (logging.DEBUG, "")
+        level, again = (logging.INFO, " anew, as the size changed,") if self._has_run else (logging.DEBUG, "")
         took = perf_counter() - start
         _log.log(level, "%s: built%s in %.2f s by %s for %s", self.path.name, again, took, self.info, sizes)
 

@@ -13,7 +13,7 @@ from depth_ros.errors import EngineError
 
 ENGINES: dict[str, type[Engine]] = {"openvino": OpenVinoEngine, "onnxruntime": OnnxRuntimeEngine}
 """In the order in which `auto` tries them: the fastest first."""
-_log = logging.getLogger("depth_ros")
+_log = logging.getLogger("depth_ros.engines")
 
 
 def probe_engines() -> dict[str, Probe]:

@@ -55,9 +55,9 @@ class OpenVinoEngine(Engine):
     @property
     def info(self) -> EngineInfo:
         """What runs the graph."""
-        precision = self.precision
-        if self._compiled is not None:
-            precision = self._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        precision, compiled = self.precision, self._compiled  # another thread may be building it anew
+        if compiled is not None:
+            precision = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         return EngineInfo(self.kind, self._version, self.device, precision)
 
     def close(self) -> None:

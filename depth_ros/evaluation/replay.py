@@ -25,7 +25,7 @@ from depth_ros.evaluation.report import PICTURES
 from depth_ros.evaluation.result import Picture, Result, Score
 from depth_ros.frame import Frame
 from depth_ros.parallel import parallel_map
-from depth_ros.pipelines.base import Pipeline
+from depth_ros.pipelines.base import BUILD, Pipeline
 from depth_ros.pipelines.factory import make_pipeline, resolve
 
 T = TypeVar("T")
@@ -88,8 +88,7 @@ def replay(
     if workers > 1 and not completion.threads:
         completion = replace(completion, threads=1)
     methods = _methods(models, completion, no_image)
-    for method in methods:
-        _pipeline(method)
+    facts = _run_by(methods)
     named = _named(sources)
     found: list[Outcome] = list(watch(parallel_map(_score_sample, _tasks(named, methods, config), workers)))
     outcomes = [outcome for outcome in found if not outcome.fault]
@@ -107,11 +106,17 @@ def replay(
         facts={
             "frames": len(outcomes),
             **left_out,
+            **facts,
             "given": "; ".join(dict.fromkeys(outcome.given for outcome in outcomes)),
             "scored on": "; ".join(dict.fromkeys(outcome.scored for outcome in outcomes)),
         },
         protocol=list(PROTOCOL),
-        config={"evaluation": asdict(config), "completion": asdict(completion), "workers": workers},
+        config={
+            "models": ", ".join(models),
+            "evaluation": asdict(config),
+            "completion": {name: value for name, value in asdict(completion).items() if name != "model"},
+            "workers": workers,
+        },
         pictures=list(chain.from_iterable(drawn)),
     )
 
@@ -154,6 +159,13 @@ def _methods(models: Sequence[str], completion: CompletionConfig, no_image: bool
         if no_image and model != NEAREST:
             methods[f"{name}, no image"] = replace(config, model=name, use_image=False)
     return tuple(Method(*entry) for entry in methods.items())
+
+
+def _run_by(methods: Sequence[Method]) -> dict[str, str]:
+    """Make the pipelines, and return what runs those that hold a model."""
+    facts = [pipeline.facts for pipeline in map(_pipeline, methods) if pipeline is not None]
+    texts = dict.fromkeys(f"{fact['model']} by {fact['engine']}" for fact in facts if "engine" in fact)
+    return {"models": "; ".join(texts)} if texts else {}
 
 
 def _named(sources: Sequence[FrameSource]) -> dict[str, FrameSource]:
@@ -203,7 +215,7 @@ def _pipeline(method: Method) -> Pipeline | None:
 
 def _estimate(method: Method, frame: Frame, case: Case) -> Estimate:
     """Run one method; plain nearest fill is the reference that every method must beat and states no sigma."""
-    pipeline = _pipeline(method)
+    pipeline, build_s = _pipeline(method), 0.0
     start = perf_counter()
     if pipeline is None:
         near = nearest_fill(case.sparse).depth
@@ -211,5 +223,5 @@ def _estimate(method: Method, frame: Frame, case: Case) -> Estimate:
         sigma = np.full_like(depth, np.nan)
     else:
         found = pipeline.process(frame)
-        depth, sigma = found.depth, found.sigma
-    return Estimate(depth, sigma, 1e3 * (perf_counter() - start))
+        depth, sigma, build_s = found.depth, found.sigma, found.timings.get(BUILD, 0.0)
+    return Estimate(depth, sigma, 1e3 * (perf_counter() - start - build_s))

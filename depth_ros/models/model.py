@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from depth_ros.engines.base import shapes_at
 from depth_ros.engines.factory import make_engine
 from depth_ros.errors import ModelError
 from depth_ros.models.card import read_card
@@ -24,7 +26,8 @@ class Model:
     The arguments are those of `engines.factory.make_engine`. The engine is built for a small image here, so that a
     model that this machine cannot run is known at once, and anew when an image of another size comes.
 
-    card: what the model is. engine: what runs it. Raises EngineError or ModelError, in one line.
+    card: what the model is. engine: what runs it. fixed_size: height and width of its images, None = free. Raises
+    EngineError or ModelError, in one line.
     """
 
     def __init__(self, path: Path, engine: str = "auto", precision: str = "auto", threads: int = 0) -> None:
@@ -34,29 +37,39 @@ class Model:
         check_signature(self.card, self.engine.inputs, self.engine.outputs)
         self._takes = [spec.name for spec in self.engine.inputs]
         images = [spec.shape for spec in self.engine.inputs if len(spec.shape) > 2]
-        self._fixed = (images[0][1], images[0][2]) if images else (None, None)
+        self.fixed_size = (images[0][1], images[0][2]) if images else (None, None)
 
     @property
     def facts(self) -> dict[str, str]:
         """Name and version of the model, and what runs it."""
         return {"model": self.card.title, "engine": str(self.engine.info)}
 
+    def is_built(self, height: int, width: int) -> bool:
+        """Whether an image of this size can be run without building the engine; raises as `run`."""
+        return self.engine.is_built(shapes_at(self.engine.inputs, self._size_for(height, width)))
+
+    def build(self, height: int, width: int) -> None:
+        """Build the engine for images of this size, unless that is done; raises as `run`."""
+        self.engine.fit(shapes_at(self.engine.inputs, self._size_for(height, width)))
+
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         """Return the graph's outputs for one image.
 
         inputs: by name as in `contract.INPUTS`, without the batch axis; what the card does not ask for is left out.
-        Images are [H,W] or [H,W,3] of any size: zeros are added at right and bottom up to a size that the model takes,
-        and cut off again. Raises EngineError when the engine fails and ModelError when the image is too large.
+        Images are [H,W] or [H,W,3] of any size: they are padded (see `pad`) to a size that the model takes, and cut
+        back. Raises EngineError when the engine fails and ModelError when the image is too large.
         """
         height, width = next(array.shape[:2] for array in inputs.values() if array.ndim > 1)
         size = self._size_for(height, width)
-        found = self.engine.run({name: _padded(inputs[name], size)[None] for name in self._takes})
+        found = self.engine.run({name: pad(name, inputs[name], size)[None] for name in self._takes})
         return {name: array[0, :height, :width] if array.ndim == 3 else array[0] for name, array in found.items()}
 
     def check(self) -> None:
         """Run made-up frames of two sizes, with and without measurements; ModelError when the answer is unfit."""
         least, random = 2 * self.card.size_multiple, np.random.default_rng(SEED)
-        sizes = [(least, least), (least, least + self.card.size_multiple)] if None in self._fixed else [(self._fixed)]
+        sizes = (
+            [(least, least), (least, least + self.card.size_multiple)] if None in self.fixed_size else [self.fixed_size]
+        )
         for height, width in sizes:
             inputs = _made_up(int(height or 1), int(width or 1), random)
             nothing = {name: array * (name == "intrinsics") for name, array in inputs.items()}
@@ -71,18 +84,23 @@ class Model:
     def _size_for(self, height: int, width: int) -> tuple[int, int]:
         multiple = self.card.size_multiple
         wanted = [-(-size // multiple) * multiple for size in (height, width)]
-        rows, columns = (fixed or size for fixed, size in zip(self._fixed, wanted, strict=True))
+        rows, columns = (fixed or size for fixed, size in zip(self.fixed_size, wanted, strict=True))
         if rows < height or columns < width:
             raise ModelError(f"{self.path} takes images of {columns}x{rows} at most, this one is {width}x{height}")
         return rows, columns
 
 
-def _padded(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+def pad(name: str, array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Return the graph's input `name`, [H,W] or [H,W,3], at `size` (height, width), enlarged at right and bottom.
+
+    Picture and prior go on as they are at their edge, measurements do not: a black margin of unknown depth looks like a
+    part of the scene, and costs the last rows and columns of the answer much of what the model gains. What is no image
+    stays as it is.
+    """
     if array.ndim < 2 or array.shape[:2] == size:
         return array
-    whole = np.zeros((*size, *array.shape[2:]), array.dtype)
-    whole[: array.shape[0], : array.shape[1]] = array
-    return whole
+    border = cv2.BORDER_CONSTANT if name == "sparse_depth" else cv2.BORDER_REPLICATE
+    return cv2.copyMakeBorder(array, 0, size[0] - array.shape[0], 0, size[1] - array.shape[1], border)
 
 
 def _made_up(height: int, width: int, random: np.random.Generator) -> Arrays:

@@ -22,6 +22,9 @@ from depth_ros.geometry.lidar import SparseDepth, project_points, see_through_fi
 
 WARM_SIZE = (1280, 384)
 
+BUILD = "build"
+"""Stage that only the first frame of a size has: the engine is made ready for it."""
+
 Finish = Callable[[], DepthMap]
 """The second half of a pipeline's work on one frame."""
 
@@ -39,6 +42,11 @@ class Pipeline(ABC):
     def facts(self) -> dict[str, str]:
         """What a reader of /diagnostics should know: the model, and what runs it."""
         return {"model": self.name}
+
+    @property
+    def warm_size(self) -> tuple[int, int]:
+        """Width and height of a made-up frame to warm up with."""
+        return WARM_SIZE
 
     def process(self, frame: Frame) -> DepthMap:
         """Return the dense depth of one frame, stamped as its image.
@@ -122,7 +130,7 @@ def project(frame: Frame, config: CompletionConfig) -> SparseDepth:
 
 def warm_up(pipeline: Pipeline) -> None:
     """Run a made-up frame, so that the first real one finds libraries loaded, threads started and memory at hand."""
-    width, height = WARM_SIZE
+    width, height = pipeline.warm_size
     camera = Camera.from_focal(width, height, width, width, width / 2, height / 2)
     rows, columns = np.indices((height, width))
     lines = np.where((rows % 8 == 0) & (rows > height // 4), np.float32(5) + columns.astype(np.float32) / width, 0)

@@ -31,6 +31,7 @@ def make_pipeline(config: CompletionConfig) -> Pipeline:
     if config.model != "auto":
         return _learned(config, config.model)
     if BEST not in bundled_models():
+        _warn_once(f"model auto is {CLASSICAL}, as this installation holds no model {BEST}: install it anew")
         return ClassicalCompletion(config)
     try:
         return _learned(config, BEST)

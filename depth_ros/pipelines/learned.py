@@ -12,7 +12,7 @@ from depth_ros.config import CompletionConfig
 from depth_ros.errors import CompletionError, ModelError
 from depth_ros.frame import DepthMap, Frame, Source
 from depth_ros.models.model import Arrays, Model
-from depth_ros.pipelines.base import Finish, Measured, Pipeline, measure
+from depth_ros.pipelines.base import BUILD, Finish, Measured, Pipeline, measure
 
 
 class LearnedCompletion(Pipeline):
@@ -34,6 +34,13 @@ class LearnedCompletion(Pipeline):
         """Name and version of the model, and what runs it."""
         return self._model.facts
 
+    @property
+    def warm_size(self) -> tuple[int, int]:
+        """Width and height of a made-up frame that the model takes."""
+        width, height = super().warm_size
+        rows, columns = self._model.fixed_size
+        return min(width, columns or width), min(height, rows or height)
+
     def configured(self, config: CompletionConfig) -> LearnedCompletion:
         """Return this pipeline with other settings, its model shared."""
         return LearnedCompletion(config, self._model, self.name)
@@ -53,6 +60,9 @@ class LearnedCompletion(Pipeline):
         covered = prior.source != Source.NONE
         if not covered.any():
             return measured.depth_map(prior)
+        if not self._model.is_built(*covered.shape):
+            with measured.watch.stage(BUILD):
+                self._model.build(*covered.shape)
         with measured.watch.stage("infer"):
             found = self._model.run(_inputs(measured, prior))
         with measured.watch.stage("assemble"):

@@ -125,8 +125,8 @@ def completion_loss(
         (1 - 0.8 * late) * parts["huber"]
         + (0.1 + 0.6 * late) * parts["absolute"]
         + 0.2 * late * parts["gradient"]
-        + 0.2 * parts["metric"]
-        + 0.1 * parts["inverse"]
+        + 0.4 * parts["metric"]
+        + 0.5 * parts["inverse"]
         + 0.05 * parts["quantile"]
     )
     return loss, parts

@@ -66,6 +66,7 @@ class Trainer:
         self.optimizer = make_optimizer(self.network, config)
         self.ema = Ema(self.network, config.ema_decay)
         self.step, self.drawn, self.best, self.seconds = 0, 0, math.inf, 0.0
+        self.validated = 0
         self._start(resume)
         self._forward = processes.wrap(compiled(self.network, self.device) if config.compile else self.network)
         self._feed = Feed(samples, config.data_workers, self.device)
@@ -75,6 +76,8 @@ class Trainer:
         """Train to the end of the schedule, or until SIGTERM or Ctrl-C; return whether the end was reached."""
         log = RunLog(self.out, self.step, self._tell) if self._processes.first else None
         with stop_on_signal() as stop:
+            if log is not None:
+                self._validate_if_due(log)  # a kill may have come while it was validated
             while self.step < self.config.steps and not self._processes.any(bool(stop)):
                 self._round(log, stop)
                 if log is not None:
@@ -96,7 +99,9 @@ class Trainer:
             state = checkpoint.RunState(self.network, self.ema.state, self.optimizer)
             facts = checkpoint.load_state(path, state)
             self.step, self.drawn, self.seconds = facts["step"], facts["samples"], facts["seconds"]
-            self.best = facts["best"] if facts["best"] is not None else math.inf
+            self.validated = facts.get("validated", self.step)
+            kept = facts["best"] is not None and (self.out / checkpoint.BEST).exists()
+            self.best = facts["best"] if kept else math.inf
             self._tell(f"{path}: goes on at step {self.step} of {self.config.steps}")
 
     def _round(self, log: RunLog | None, stop: list[int]) -> None:
@@ -164,13 +169,16 @@ class Trainer:
     def _save(self, log: RunLog) -> None:
         checkpoint.save_tensors(self.out / checkpoint.LAST, self.ema.state, self._facts())
         self._save_state()
-        due = self.step % self.config.validate_every == 0 or self.step == self.config.steps
-        if due and self._validator is not None:
-            self._validate(self._validator, log)
+        self._validate_if_due(log)
 
     def _save_state(self) -> None:
         state = checkpoint.RunState(self.network, self.ema.state, self.optimizer)
         checkpoint.save_state(self.out / checkpoint.STATE, state, self._facts())
+
+    def _validate_if_due(self, log: RunLog) -> None:
+        due = self.step % self.config.validate_every == 0 or self.step == self.config.steps
+        if due and self.step != self.validated and self._validator is not None:
+            self._validate(self._validator, log)
 
     def _validate(self, validator: Validator, log: RunLog) -> None:
         with swapped(self.network, self.ema.state):
@@ -183,7 +191,8 @@ class Trainer:
         if better:
             self.best = found.score
             checkpoint.save_tensors(self.out / checkpoint.BEST, self.ema.state, self._facts())
-            self._save_state()
+        self.validated = self.step
+        self._save_state()
 
     def _facts(self) -> checkpoint.Facts:
         return {
@@ -191,6 +200,7 @@ class Trainer:
             "samples": self.drawn,
             "seconds": round(self.seconds, 1),
             "best": None if math.isinf(self.best) else self.best,
+            "validated": self.validated,
             "config": asdict(self.config),
             "hardware": hardware(self.device, self._processes.world),
             "torch": torch.__version__,

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from depth_ros.bags.sample import Sample
 from depth_ros.bags.source import open_source
@@ -19,6 +18,7 @@ from depth_ros.config import CompletionConfig
 from depth_ros.evaluation.cases import Case, Estimate, EvaluationConfig, make_cases, score_case
 from depth_ros.evaluation.metrics import mean_over_frames
 from depth_ros.evaluation.replay import spread
+from depth_ros.models.model import pad
 from depth_ros.networks.completion import SIZE_MULTIPLE
 from depth_ros.pipelines.base import measure
 from depth_ros.training.dataset import PoolDataset
@@ -82,7 +82,7 @@ class CompletionValidator:
                 prior = mean_over_frames([problem.prior_scores for problem in chosen])
                 found = [complete(network, problem, device, use_image=mode == IMAGE) for problem in chosen]
                 means = mean_over_frames([_score(p, *f) for p, f in zip(chosen, found, strict=True)])
-                if not all(map(_is_whole, problems, found)):
+                if not all(map(_is_whole, chosen, found)):
                     ratios.append(math.inf)  # nearest fill would answer in its place
                 own = {f"{metric}_ratio": means[metric] / prior[metric] for metric in SELECTED_BY}
                 ratios += own.values()
@@ -101,12 +101,12 @@ def complete(
     height, width = problem.sparse.shape
     if rgb is None or not use_image:
         rgb = np.zeros((height, width, 3), np.uint8)
-    batch = [torch.from_numpy(np.ascontiguousarray(one))[None] for one in (rgb, problem.sparse, problem.prior)]
-    margin = (0, -width % SIZE_MULTIPLE, 0, -height % SIZE_MULTIPLE)
-    image, sparse, prior = (
-        functional.pad(one, (0, 0, *margin) if one.ndim == 4 else margin).to(device) for one in batch
+    size = height + -height % SIZE_MULTIPLE, width + -width % SIZE_MULTIPLE
+    given: dict[str, NDArray[Any]] = {"image": rgb, "sparse_depth": problem.sparse, "prior_depth": problem.prior}
+    batch = [np.ascontiguousarray(pad(name, array, size)) for name, array in given.items()]
+    answer: tuple[Tensor, Tensor] = network(
+        *(torch.from_numpy(a)[None].to(device) for a in (*batch, problem.intrinsics))
     )
-    answer: tuple[Tensor, Tensor] = network(image, sparse, prior, torch.from_numpy(problem.intrinsics)[None].to(device))
     unknown = problem.prior <= 0
     depth, sigma = (one[0, :height, :width].float().cpu().numpy() for one in answer)
     return np.where(unknown, np.float32(np.nan), depth), np.where(unknown, np.float32(np.nan), sigma)

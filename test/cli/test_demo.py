@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from depth_ros.cli.main import main
+from depth_ros.pipelines.factory import resolve
 
 
 @pytest.mark.live
@@ -18,9 +19,14 @@ def test_demo_completes_every_image_and_beats_nearest_fill(tmp_path: Path, capsy
     result = json.loads((tmp_path / "metrics.json").read_text())
     assert result["facts"]["images"] == result["facts"]["with equal stamps"] == 20
     means = {mean["method"]: mean for mean in result["means"] if mean["region"] == "inside" and mean["range"] == "all"}
-    assert means["classical, live"]["values"]["mae_mm"] < means["nearest"]["values"]["mae_mm"]
-    assert means["classical, live"]["frames"] == means["nearest"]["frames"] > 0
+    live = f"{resolve('auto')}, live"
+    assert list(means) == [live, *(["classical"] if live != "classical, live" else []), "nearest"]
+    assert means[live]["values"]["mae_mm"] < means["nearest"]["values"]["mae_mm"]
+    assert means[live]["frames"] == means["nearest"]["frames"] > 0
+    assert result["facts"]["model"].startswith(resolve("auto"))
     assert (tmp_path / "report.html").stat().st_size > 100_000
-    assert list((tmp_path / "pictures").glob("*.jpg"))
+    shown = [picture["title"].partition(": ") for picture in result["pictures"]]
+    assert [method for _, _, method in shown[: len(means)]] == list(means)
+    assert len({frame for frame, _, _ in shown[: len(means)]}) == 1
     assert (tmp_path / "depth_bag").is_dir()
-    assert "classical, live" in capsys.readouterr().out
+    assert live in capsys.readouterr().out

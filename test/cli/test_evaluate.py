@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from depth_ros.cli.main import build_parser, main
+from depth_ros.pipelines.factory import resolve
 
 
 def test_points_of_an_rgbd_folder_on_the_command_line(
@@ -29,11 +30,14 @@ def test_points_of_an_rgbd_folder_on_the_command_line(
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert lines[0].split()[:3] == ["method", "MAE", "[mm]"]
-    assert [line.split()[0] for line in lines[1:]] == ["classical", "nearest"]
+    methods = list(dict.fromkeys([resolve("auto"), "classical", "nearest"]))
+    assert [line.split()[0] for line in lines[1:]] == methods
     assert err.strip() == f"report: {report / 'report.html'}"
-    assert json.loads(numbers.read_text())["facts"]["given"] == "200 random known pixels"
+    facts = json.loads(numbers.read_text())["facts"]
+    assert facts["given"] == "200 random known pixels"
+    assert facts.get("models", "classical").startswith(methods[0])
     assert (report / "metrics.json").is_file()
-    assert len(list((report / "pictures").iterdir())) == 2
+    assert len(list((report / "pictures").iterdir())) == len(methods)
 
 
 def test_json_on_standard_output_is_all_there_is(rgbd: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from depth_ros.cli import demo, doctor
-from depth_ros.cli.main import build_parser, main
+from depth_ros.cli.main import _concerns_user, build_parser, main
+from depth_ros.pipelines.factory import resolve
 
 
 def parsers(parser: argparse.ArgumentParser, name: str = "depth_ros") -> list[tuple[str, argparse.ArgumentParser]]:
@@ -33,6 +35,21 @@ def test_every_verb_explains_itself_with_an_example(name: str, parser: argparse.
     for action in parser._actions:
         assert action.help or isinstance(action, argparse._SubParsersAction), f"{name}: {action.dest} has no help"
     assert len(text) > 100
+
+
+@pytest.mark.parametrize(
+    ("logger", "level", "shown"),
+    [
+        ("depth_ros", logging.INFO, True),
+        ("depth_ros.engines", logging.INFO, False),
+        ("depth_ros.engines", logging.WARNING, True),
+        ("onnx_ir.passes", logging.INFO, False),
+        ("onnx_ir.passes", logging.WARNING, True),
+    ],
+)
+def test_the_terminal_is_spared_the_news_of_libraries_and_engines(logger: str, level: int, shown: bool) -> None:
+    record = logging.LogRecord(logger, level, __file__, 1, "text", None, None)
+    assert _concerns_user(record) is shown
 
 
 def test_wrong_usage_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +93,8 @@ def test_doctor_finds_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     findings = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}
     assert findings["numpy"]["state"] == "ok"
-    assert findings["auto"]["detail"].startswith("classical")
+    assert findings["auto"]["state"] == "ok"
+    assert findings["auto"]["detail"].startswith(resolve("auto"))
 
 
 def test_doctor_names_what_is_missing_with_its_remedy(

@@ -52,7 +52,7 @@ def test_it_declares_the_graph_and_runs_it_at_any_size(
             relative = 0.01 + 0.01 * given["image"].mean(axis=3)
             assert np.allclose(found["depth"], 2 * given["prior_depth"], rtol=1e-5)
             assert np.allclose(found["sigma"], 2 * given["prior_depth"] * relative, rtol=1e-4)
-    assert [record.message.partition(" in ")[0] for record in caplog.records] == [
+    assert [record.message.partition(", in ")[0] for record in caplog.records] == [
         "toy.onnx: built anew, as the size changed"
     ]
     assert engine.info.precision == "f32"

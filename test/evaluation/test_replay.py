@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 
 from depth_ros.bags.sample import Sample
 from depth_ros.bags.source import open_source
+from depth_ros.config import CompletionConfig
 from depth_ros.errors import EvaluationError, ModelError
 from depth_ros.evaluation.cases import EvaluationConfig
 from depth_ros.evaluation.replay import replay, spread
 from depth_ros.evaluation.result import ALL_RANGES, INSIDE, Result
 from depth_ros.frame import PointCloud
+from depth_ros.pipelines.factory import resolve
 
 
 @dataclass
@@ -48,10 +51,32 @@ def test_every_sample_of_every_source_is_scored_by_every_method(sample: Sample) 
     sources = [Listed("a", named(sample, 2)), Listed("b", named(sample, 1))]
     result = replay(sources, ["auto", "classical", "nearest"], EvaluationConfig())
     frames = [("a", "0"), ("a", "1"), ("b", "0")]
-    assert list(whole(result)) == [(*frame, method) for frame in frames for method in ("classical", "nearest")]
+    # auto is the bundled model where an engine can run it, and the classical completion elsewhere.
+    methods = dict.fromkeys([resolve("auto"), "classical", "nearest"])
+    assert list(whole(result)) == [(*frame, method) for frame in frames for method in methods]
     assert result.facts["frames"] == 3
     assert result.facts["given"] == "ring 0 of every 4"
     assert result.config["evaluation"]["holdout"] == 0
+
+
+def test_time_is_without_the_making_of_the_engine_and_what_runs_it_is_said(
+    sample: Sample, make_toy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    from depth_ros.engines.onnx_runtime import OnnxRuntimeEngine
+
+    build, slow_ms = OnnxRuntimeEngine._build, 2000
+
+    def slow_build(self: OnnxRuntimeEngine, shapes: Any) -> None:
+        sleep(slow_ms / 1e3)
+        build(self, shapes)
+
+    monkeypatch.setattr(OnnxRuntimeEngine, "_build", slow_build)
+    completion = CompletionConfig(engine="onnxruntime", threads=1)
+    result = replay([Listed("a", [sample])], [str(make_toy())], EvaluationConfig(), completion=completion)
+    assert result.scores[0].values["time_ms"] < slow_ms
+    assert result.facts["models"].startswith("toy 1.0 by onnxruntime ")
+    assert result.facts["models"].endswith(" on CPU, 1 thread, f32")
 
 
 def test_without_the_image_is_a_row_of_its_own(sample: Sample) -> None:

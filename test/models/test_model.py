@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from depth_ros.errors import EngineError, ModelError
-from depth_ros.models.model import Model
+from depth_ros.models.model import Model, pad
 
 pytest.importorskip("onnxruntime")
 MakeToy = Callable[..., Path]
@@ -37,6 +37,23 @@ def test_any_size_is_padded_and_cut_back(make_toy: MakeToy, size: tuple[int, int
     assert model.facts["model"] == "toy 1.0"
     assert model.facts["engine"].startswith("onnxruntime")
     model.close()
+
+
+def test_picture_and_prior_go_on_beyond_the_edge_and_measurements_do_not() -> None:
+    given = frame(33, 31)
+    given["sparse_depth"][:] = 7
+    whole = {name: pad(name, array, (64, 32)) for name, array in given.items()}
+    for name in ("image", "sparse_depth", "prior_depth"):
+        assert whole[name].shape[:2] == (64, 32)
+        assert whole[name].dtype == given[name].dtype
+        assert np.array_equal(whole[name][:33, :31], given[name])
+    for name in ("image", "prior_depth"):
+        assert (whole[name][:33, 31] == given[name][:, -1]).all()
+        assert (whole[name][33:, :31] == given[name][-1]).all()
+    assert not whole["sparse_depth"][33:].any()
+    assert not whole["sparse_depth"][:, 31].any()
+    assert whole["intrinsics"] is given["intrinsics"]
+    assert not pad("image", np.zeros((33, 31, 3), np.uint8), (64, 32)).any()
 
 
 def test_a_fixed_size_takes_what_fits_into_it(make_toy: MakeToy) -> None:

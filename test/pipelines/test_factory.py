@@ -13,6 +13,7 @@ import pytest
 from depth_ros.config import CompletionConfig
 from depth_ros.errors import EngineError, ModelError
 from depth_ros.models import store
+from depth_ros.pipelines import factory
 from depth_ros.pipelines.completion import ClassicalCompletion
 from depth_ros.pipelines.factory import make_pipeline, resolve
 from depth_ros.pipelines.learned import LearnedCompletion
@@ -29,11 +30,15 @@ def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_auto_is_classical_where_nothing_is_bundled(assets: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_is_classical_and_says_so_where_nothing_is_bundled(assets: Path, caplog: pytest.LogCaptureFixture) -> None:
+    factory._warn_once.cache_clear()
     assert not list(assets.iterdir())
-    assert isinstance(make_pipeline(CompletionConfig()), ClassicalCompletion)
-    assert resolve("auto") == "classical"
-    assert not caplog.records
+    with caplog.at_level(logging.WARNING, "depth_ros"):
+        assert isinstance(make_pipeline(CompletionConfig()), ClassicalCompletion)
+        assert resolve("auto") == "classical"
+    assert [record.getMessage() for record in caplog.records] == [
+        "model auto is classical, as this installation holds no model completion: install it anew"
+    ]
 
 
 def test_auto_is_the_bundled_model_where_an_engine_runs_it(assets: Path, make_toy: MakeToy) -> None:

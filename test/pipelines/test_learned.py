@@ -16,6 +16,7 @@ from depth_ros.errors import CompletionError, ModelError
 from depth_ros.frame import Frame, Source
 from depth_ros.geometry.camera import Camera
 from depth_ros.models.model import Model
+from depth_ros.pipelines.base import BUILD, warm_up
 from depth_ros.pipelines.completion import ClassicalCompletion
 from depth_ros.pipelines.learned import LearnedCompletion
 
@@ -52,7 +53,20 @@ def test_the_model_refines_the_prior_inside_its_coverage(make_toy: MakeToy) -> N
     assert np.isnan(found.sigma[unknown]).all()
     assert (found.sigma[~unknown] > 0).all()
     assert (found.stamp_ns, found.frame_id) == (7, "camera")
-    assert list(found.timings) == ["rectify", "project", "prior", "infer", "assemble"]
+    assert list(found.timings) == ["rectify", "project", "prior", "build", "infer", "assemble"]
+
+
+@pytest.mark.parametrize("size", [None, (64, 96), (352, 1216)])
+def test_a_model_of_any_size_warms_up(make_toy: MakeToy, size: tuple[int, int] | None) -> None:
+    learned = make_learned(make_toy(size=size))
+    warm_up(learned)
+    learned.process(make_frame())
+
+
+def test_only_the_first_frame_of_a_size_builds(make_toy: MakeToy) -> None:
+    learned = make_learned(make_toy())
+    built = [BUILD in learned.process(make_frame(*size)).timings for size in ((90, 50), (90, 50), (91, 51), (200, 100))]
+    assert built == [True, False, False, True]  # 91x51 is padded to the same 96x64
 
 
 def test_measured_pixels_are_the_returns_exactly_as_in_the_classical_completion(make_toy: MakeToy) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -105,6 +106,8 @@ def test_outliers_stay_local_and_raise_sigma(pipeline: Pipeline, share: float) -
     error = np.abs(found.depth - truth())[both] / truth()[both]
     assert np.median(error) < 0.05 + share
     assert np.median(found.sigma[both]) >= 0.9 * np.median(clean.sigma[both])
+    struck = both & (cv2.dilate(wrong.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0)
+    assert not share or np.median(found.sigma[struck] / clean.sigma[struck]) > 1.2
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 10])

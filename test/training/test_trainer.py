@@ -134,6 +134,37 @@ def test_the_best_average_is_kept(make_trainer: MakeTrainer) -> None:
     assert resumed.best == 0.7
 
 
+def test_a_validation_that_was_killed_is_made_up_for(make_trainer: MakeTrainer) -> None:
+    scores: list[float] = [0.8]
+
+    def validator(_: nn.Module, __: torch.device) -> Validation:
+        if not scores:
+            die()
+        return Validation([{"set": "made up", "image": "image", "mae_mm": 1.0}], scores.pop(), {})
+
+    killed = make_trainer(validator=validator, steps=4, validate_every=2)
+    with pytest.raises(RuntimeError, match="power cut"):
+        killed.run()
+    scores.append(0.7)
+    resumed = make_trainer(validator=validator, steps=4, validate_every=2, resume=True)
+    assert resumed.step == 4
+    assert resumed.run()
+    assert checkpoint.load_tensors(resumed.out / checkpoint.BEST)[1]["step"] == 4
+    assert [row["step"] for row in rows(resumed.out / "validation.csv")] == ["2", "4"]
+    again = make_trainer(validator=validator, steps=4, validate_every=2, resume=True)
+    assert again.run()
+
+
+def test_a_best_file_that_is_gone_is_no_score_to_beat(make_trainer: MakeTrainer) -> None:
+    def validator(_: nn.Module, __: torch.device) -> Validation:
+        return Validation([], 0.5, {})
+
+    trainer = make_trainer(validator=validator)
+    trainer.run()
+    (trainer.out / checkpoint.BEST).unlink()
+    assert make_trainer(validator=validator, resume=True).best == float("inf")
+
+
 def test_validation_leaves_training_as_it_was(make_trainer: MakeTrainer) -> None:
     def validator(_: nn.Module, __: torch.device) -> Validation:
         return Validation([], 1.0, {})

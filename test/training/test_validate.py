@@ -71,6 +71,18 @@ def test_a_network_that_gives_no_number_never_wins() -> None:
     assert CompletionValidator({"one": [problem()]})(Scaled(float("inf")), CPU).score == math.inf
 
 
+def test_problems_of_one_mode_each_are_held_to_their_own_coverage() -> None:
+    """The order of real frames: with the image, without it, with it; coverage differs from frame to frame."""
+    frames = [problem(), problem(), problem()]
+    wide = frames[2].prior.copy()
+    wide[:, 45:] = 1
+    wide[:, :9] = 0
+    frames[2] = make_problem(frames[2].case, frames[2].sparse, wide, frames[2].intrinsics)
+    modes = [("image",), ("no image",), ("image",)]
+    given = [frame._replace(modes=mode) for frame, mode in zip(frames, modes, strict=True)]
+    assert CompletionValidator({"one": given})(Scaled(1.0), CPU).score == pytest.approx(1)
+
+
 def test_pictures_are_drawn() -> None:
     found = CompletionValidator({"one": [problem()]})(Scaled(1.0), CPU)
     assert {picture.shape for picture in found.pictures.values()} == {(80, 150, 3)}
