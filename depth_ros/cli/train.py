@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from depth_ros.cli import train_completion, train_pool
+from depth_ros.cli import train_calibrate, train_completion, train_pool
 
-SUB_VERBS = (train_completion, train_pool)
+SUB_VERBS = (train_completion, train_pool, train_calibrate)
 
 
 def add_parser(subparsers: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from depth_ros.errors import EngineError
 REMEDY = "pip install openvino"
 DEVICE = "CPU"
 CAPABILITY = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+_opening = Lock()
+_cores: list[Any] = []
 
 
 class OpenVinoEngine(Engine):
@@ -25,10 +28,7 @@ class OpenVinoEngine(Engine):
         super().__init__(path, threads, precision)
         read_metadata(path)
         with translated(f"openvino does not load ({REMEDY})"):
-            import openvino
-
-            self._core = openvino.Core()
-        self._version = openvino.__version__.partition("-")[0]
+            self._core, self._version = _open()
         known = self._core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
         if precision != "auto" and CAPABILITY[precision] not in known:
             raise EngineError(f"this processor does not compute in {precision}: take precision auto or f32")
@@ -43,14 +43,13 @@ class OpenVinoEngine(Engine):
     def probe(cls) -> Probe:
         """Look whether openvino loads and finds the CPU."""
         try:
-            import openvino
-
-            devices = openvino.Core().available_devices
+            core, version = _open()
+            devices = core.available_devices
         except Exception as error:  # a broken library may raise anything
             return Probe("", f"openvino does not load ({' '.join(str(error).split())}): {REMEDY}")
         if DEVICE not in devices:
             return Probe("", f"openvino has no CPU plugin, only {devices}: {REMEDY}")
-        return Probe(openvino.__version__.partition("-")[0])
+        return Probe(version)
 
     @property
     def info(self) -> EngineInfo:
@@ -81,6 +80,20 @@ class OpenVinoEngine(Engine):
     def _infer(self, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         found = self._request.infer(inputs, share_inputs=True)
         return {spec.name: found[spec.name] for spec in self.outputs}
+
+
+def _open() -> tuple[Any, str]:
+    """Return the Core, the same for the whole life of the process, and OpenVINO's version.
+
+    Its CPU plugin gives the thread that opens it a stack for signals, and unmaps that memory with the Core. Of several
+    Cores, freed in another order or thread, one leaves the stack in use but unmapped: the next Ctrl-C is a SIGSEGV.
+    """
+    import openvino
+
+    with _opening:
+        if not _cores:
+            _cores.append(openvino.Core())
+    return _cores[0], openvino.__version__.partition("-")[0]
 
 
 def _spec(port: Any) -> TensorSpec:

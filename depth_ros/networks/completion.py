@@ -7,6 +7,7 @@ LRRU; normalised log depth that of OMNI-DC; the mix lets an edge snap to one of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -69,6 +70,11 @@ class CompletionNet(nn.Module):
         depth = scene.base * change.clamp(-MOST_LOG_CHANGE, MOST_LOG_CHANGE).exp()
         # starts at 5 % of depth
         return depth, depth * (answer[:, -1] - 3).clamp(*LOG_SIGMA).exp()
+
+    @torch.no_grad()
+    def scale_sigma(self, gain: float) -> None:
+        """Multiply every sigma by `gain`, which is an addition to the bias of its logarithm."""
+        self.head.bias[-4:] += math.log(gain)  # type: ignore[index]
 
     def _unet(self, x: Tensor) -> Tensor:
         levels: list[Tensor] = []
