@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from time import sleep
 
@@ -13,6 +14,14 @@ import pytest
 from depth_ros.bags.calibration import read_calibration
 from depth_ros.errors import BagError, WorkerError
 from depth_ros.parallel import BLAS_THREADS, _as_workers_start, parallel_map
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_arrives() -> Iterator[None]:
+    """Take Ctrl-C as a terminal's program does: a shell's background job ignores it, and so would its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
