@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from depth_ros.errors import TrainingError
-from depth_ros.training.pool import Arrays, Pool
+from depth_ros.training.pool import PLANES, Arrays, Pool
 
 Sample = dict[str, Tensor]
 
@@ -18,8 +18,8 @@ Sample = dict[str, Tensor]
 class PoolDataset(Dataset[Sample]):
     """Samples of a pool as tensors.
 
-    Each holds image uint8 [h,w,3]; sparse_depth, prior_depth and truth float32 [h,w], metres along z, 0 = none; and
-    intrinsics float32 [4].
+    Each holds image uint8 [h,w,3]; sparse_depth, prior_depth and truth float32 [h,w], metres along z, 0 = none;
+    intrinsics float32 [4]; and scanned bool [], whether a LiDAR beside the camera measured it.
 
     crop: height and width of the window; None = the whole sample, never mirrored. image_dropout: share of the samples
     whose image is all 0, which means none. An index is a number of the pool, or (number, draw): the same pair and seed
@@ -65,6 +65,7 @@ class PoolDataset(Dataset[Sample]):
             "prior_depth": _metres(arrays["prior"]),
             "truth": _metres(arrays["truth"]),
             "intrinsics": torch.from_numpy(arrays["intrinsics"]),
+            "scanned": torch.tensor(bool(arrays["scanned"])),
         }
 
 
@@ -76,8 +77,8 @@ def _window(size: tuple[int, int], crop: tuple[int, int], rng: np.random.Generat
 def _mirrored(arrays: Arrays) -> Arrays:
     fx, fy, cx, cy = arrays["intrinsics"]
     width = arrays["truth"].shape[1]
-    planes = {name: array[:, ::-1] for name, array in arrays.items() if name != "intrinsics"}
-    return {**planes, "intrinsics": np.array([fx, fy, width - 1 - cx, cy], np.float32)}
+    planes = {name: arrays[name][:, ::-1] for name in PLANES}
+    return {**arrays, **planes, "intrinsics": np.array([fx, fy, width - 1 - cx, cy], np.float32)}
 
 
 def _metres(depth: np.ndarray) -> Tensor:

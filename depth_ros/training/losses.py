@@ -21,8 +21,9 @@ GRADIENT_SCALES = 4
 WEIGHT_BEYOND = 0.05
 """What a pixel counts where the prior knows nothing: little can be learned there, and little is sold there."""
 WEIGHT_BEHIND = 0.1
-"""What a pixel counts that lies behind a nearer surface a few pixels away: an obstacle a little too wide costs a robot
-less than one too narrow, and no real reference tells the truth there (a see-through filter drops it)."""
+"""What a pixel of a LiDAR's sample counts that lies behind a nearer surface a few pixels away: whether the LiDAR, which
+looks from beside the camera, saw it or the surface in front is chance, and no real reference tells the truth there (a
+see-through filter drops it). What sees from the camera's own place has no such doubt."""
 WINDOW = (15, 9)
 """Rows and columns around a pixel in which a nearer surface is looked for."""
 BEHIND = 1.15
@@ -99,20 +100,23 @@ def pinball(above: Tensor, share: float) -> Tensor:
 
 
 def completion_loss(
-    depth: Tensor, sigma: Tensor, truth: Tensor, prior_depth: Tensor, progress: float
+    depth: Tensor, sigma: Tensor, batch: dict[str, Tensor], progress: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss and its parts.
 
-    depth, sigma, truth, prior_depth: float32 [N,H,W], metres along z; truth 0 = unknown, prior 0 = none. progress:
-    0..1, how much of the schedule is done: it starts smooth (Huber on log depth) and ends on absolute errors and edges,
-    for a loss of absolute values and gradients does not learn from the start (prototype 5).
+    depth, sigma: float32 [N,H,W], metres along z. batch: its truth and prior_depth, float32 [N,H,W], metres, 0 = none,
+    and scanned, bool [N]: a LiDAR beside the camera measured it. progress: float32 [], 0..1, how much of the schedule
+    is done: it starts smooth (Huber on log depth) and ends on absolute errors and edges, for a loss of absolute values
+    and gradients does not learn from the start (prototype 5).
     """
-    known = (truth > 0).float()
+    truth, scanned = batch["truth"], batch["scanned"][:, None, None]
     weight = (
-        known * torch.where(prior_depth > 0, 1.0, WEIGHT_BEYOND) * torch.where(is_behind(truth), WEIGHT_BEHIND, 1.0)
+        (truth > 0)
+        * torch.where(batch["prior_depth"] > 0, 1.0, WEIGHT_BEYOND)
+        * torch.where(scanned & is_behind(truth), WEIGHT_BEHIND, 1.0)
     )
     error = (depth.log() - torch.where(truth > 0, truth, depth.detach()).log()).clamp(-3, 3)
-    late = min(max(2 * progress - 0.2, 0.0), 1.0)
+    late = (2 * progress - 0.2).clamp(0, 1)
     parts = {
         "huber": huber(error, weight),
         "absolute": mean(error.abs(), weight),

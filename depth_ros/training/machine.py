@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,15 +25,15 @@ def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optim
     return torch.optim.AdamW(groups, lr=config.lr, fused=True)
 
 
-def compiled(network: nn.Module, device: torch.device) -> nn.Module:
-    """Compile the network, or say in one line why not."""
+def can_compile(device: torch.device) -> bool:
+    """Tell whether torch.compile works here; if not, one line says why."""
     try:
         torch.compile(lambda x: torch.sin(x) + 1)(torch.ones(64, device=device))
     except Exception as error:  # whatever a missing compiler raises, deep inside
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         _log.warning("not compiled (is a C++ compiler installed?): %s", reason)
-        return network
-    return cast(nn.Module, torch.compile(network))
+        return False
+    return True
 
 
 def hardware(device: torch.device, world: int) -> str:

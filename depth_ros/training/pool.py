@@ -24,7 +24,7 @@ from depth_ros.synthetic.shapes import FloatArray, Scene
 from depth_ros.synthetic.world import View, World
 from depth_ros.synthetic.worlds import choose_view, make_world
 from depth_ros.training.augment import degrade
-from depth_ros.training.patterns import sense
+from depth_ros.training.patterns import Sparse, sense
 
 KIND_SHARES = {"street": 0.46, "country": 0.15, "room": 0.1, "corridor": 0.05, "warehouse": 0.1, "clutter": 0.14}
 """How often each kind of world is visited."""
@@ -45,6 +45,7 @@ GUIDED = 0.5
 """Share of the samples whose prior was guided by the image, as it is where a robot has one."""
 FARTHEST_M = 200.0
 PLANES = ("image", "sparse", "prior", "truth")
+FACTS = ("intrinsics", "scanned")
 _TRIES = 8
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
@@ -80,7 +81,7 @@ def build_pool(
     Raises TrainingError when the directory holds a pool of another seed or size, or cannot be written.
     """
     directory = Path(directory)
-    _claim(directory, {"seed": seed, "size": list(size), "shard": SHARD})
+    _claim(directory, {"seed": seed, "size": list(size), "shard": SHARD, "fields": [*PLANES, *FACTS]})
     wanted = range(-(-samples // SHARD))
     jobs = [Job(directory, shard, seed, size, device) for shard in wanted if not shard_path(directory, shard).exists()]
     done: Iterable[Any] = parallel_map(make_shard, jobs, workers or os.cpu_count() or 1)
@@ -125,7 +126,7 @@ def make_samples(seed: Sequence[int], size: tuple[int, int], views: int, device:
     """Make `views` samples of one world.
 
     Each holds image uint8 [H,W,3]; sparse, prior and truth float16 [H,W], metres along z, 0 = none; intrinsics float32
-    [4], fx, fy, cx, cy in pixels.
+    [4], fx, fy, cx, cy in pixels; scanned bool [], whether a LiDAR beside the camera measured it.
     """
     rng = np.random.default_rng(seed)
     world = make_world(str(rng.choice(list(KIND_SHARES), p=list(KIND_SHARES.values()))), int(rng.integers(1 << 31)))
@@ -150,7 +151,7 @@ def _look(world: World, size: tuple[int, int], rng: np.random.Generator, draw: R
         view = _choose(world, size, rng)
     camera, T_world_cam = view
     rgb, depth = draw(world.scene, camera, T_world_cam)
-    sparse = sense(world.scene, camera, T_world_cam, depth, rgb, rng).depth
+    sparse = sense(world.scene, camera, T_world_cam, depth, rgb, rng)
     return _pack(degrade(rgb, depth, rng), sparse, depth, camera, guided=rng.random() < GUIDED)
 
 
@@ -169,16 +170,15 @@ def _preview(world: World, view: View) -> tuple[float, float]:
     return float((hits.shape >= 0).mean()), float(np.mean(edges))
 
 
-def _pack(
-    rgb: NDArray[np.uint8], sparse: NDArray[np.float32], depth: NDArray[np.float32], camera: Camera, guided: bool
-) -> Arrays:
+def _pack(rgb: NDArray[np.uint8], sparse: Sparse, depth: NDArray[np.float32], camera: Camera, guided: bool) -> Arrays:
     truth = np.where(depth < FARTHEST_M, depth, np.float32(0))
     return {
         "image": rgb,
-        "sparse": sparse.astype(np.float16),
-        "prior": make_prior(sparse, rgb if guided else None).astype(np.float16),
+        "sparse": sparse.depth.astype(np.float16),
+        "prior": make_prior(sparse.depth, rgb if guided else None).astype(np.float16),
         "truth": truth.astype(np.float16),
         "intrinsics": np.array(camera.intrinsics, np.float32),
+        "scanned": np.array(sparse.scanned),
     }
 
 
@@ -221,9 +221,9 @@ class Pool:
         shard, row = self._shard(self.shards[number // SHARD]), number % SHARD
         part = (slice(row, row + 1), *window)
         arrays = {name: shard.get_slice(name)[part][0] for name in PLANES}
-        intrinsics = shard.get_slice("intrinsics")[row : row + 1][0]
-        intrinsics[2:] -= (window[1].start or 0, window[0].start or 0)
-        return {**arrays, "intrinsics": intrinsics}
+        arrays.update((name, shard.get_slice(name)[row : row + 1][0]) for name in FACTS)
+        arrays["intrinsics"][2:] -= (window[1].start or 0, window[0].start or 0)
+        return arrays
 
     def _shard(self, path: Path) -> Any:
         if path not in self._open:

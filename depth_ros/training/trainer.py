@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,14 +19,14 @@ from depth_ros.training.ema import Ema, swapped
 from depth_ros.training.feed import Feed, Samples
 from depth_ros.training.image_augment import blend_other, jitter_colour
 from depth_ros.training.logs import RunLog, Tell
-from depth_ros.training.machine import compiled, hardware, make_optimizer
+from depth_ros.training.machine import can_compile, hardware, make_optimizer
 from depth_ros.training.processes import Processes, stop_on_signal
 from depth_ros.training.schedule import DrawOrder, batches, learning_rate
 
 if TYPE_CHECKING:
     from depth_ros.training.validate import Validation
 
-Loss = Callable[[Tensor, Tensor, Tensor, Tensor, float], tuple[Tensor, dict[str, Tensor]]]
+Loss = Callable[[Tensor, Tensor, dict[str, Tensor], Tensor], tuple[Tensor, dict[str, Tensor]]]
 
 
 class Validator(Protocol):
@@ -56,7 +56,7 @@ class Trainer:
         resume: bool = False,
         tell: Tell,
     ) -> None:
-        self.config, self._loss, self._samples, self._validator = config, loss, samples, validator
+        self.config, self._samples, self._validator = config, samples, validator
         self._processes, self._tell = processes, tell if processes.first else _silence
         self.out, self.device = out, processes.device
         if config.threads:
@@ -68,7 +68,9 @@ class Trainer:
         self.step, self.drawn, self.best, self.seconds = 0, 0, math.inf, 0.0
         self.validated = 0
         self._start(resume)
-        self._forward = processes.wrap(compiled(self.network, self.device) if config.compile else self.network)
+        compiles = config.compile and can_compile(self.device)
+        self._forward = processes.wrap(cast(nn.Module, torch.compile(self.network)) if compiles else self.network)
+        self._loss = torch.compile(loss) if compiles else loss
         self._feed = Feed(samples, config.data_workers, self.device)
         self._pending: list[dict[str, Tensor]] = []
 
@@ -135,8 +137,8 @@ class Trainer:
             group["lr"] = rate
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
             depth, sigma = self._forward(image, batch["sparse_depth"], batch["prior_depth"], batch["intrinsics"])
-        progress = self.step / config.steps
-        loss, parts = self._loss(depth.float(), sigma.float(), batch["truth"], batch["prior_depth"], progress)
+        progress = torch.tensor(self.step / config.steps)  # not a float: each new one would be compiled anew
+        loss, parts = self._loss(depth.float(), sigma.float(), batch, progress)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm or math.inf)

@@ -37,6 +37,7 @@ class TinySamples:
             "prior_depth": truth + 0.5,
             "truth": truth,
             "intrinsics": torch.tensor([50.0, 50.0, 32.0, 16.0]),
+            "scanned": torch.tensor(True),
         }
 
 
@@ -54,9 +55,9 @@ class TinyNetwork(nn.Module):
 
 
 def tiny_loss(
-    depth: Tensor, sigma: Tensor, truth: Tensor, _: Tensor, progress: float
+    depth: Tensor, sigma: Tensor, batch: dict[str, Tensor], progress: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    error = (depth.log() - truth.log()).abs().mean() * (1 + progress)
+    error = (depth.log() - batch["truth"].log()).abs().mean() * (1 + progress)
     return error + 0.01 * sigma.mean(), {"error": error}
 
 

@@ -12,6 +12,14 @@ def plane(value: float = 10.0, size: tuple[int, int, int] = (1, 32, 48)) -> torc
     return torch.full(size, value)
 
 
+def batch(truth: torch.Tensor, prior: torch.Tensor, *, scanned: bool = True) -> dict[str, torch.Tensor]:
+    return {"truth": truth, "prior_depth": prior, "scanned": torch.full((len(truth),), scanned)}
+
+
+def at(progress: float) -> torch.Tensor:
+    return torch.tensor(progress)
+
+
 def test_weighted_mean_passes_over_what_does_not_count() -> None:
     value, weight = torch.tensor([[[1.0, 5.0, 1e6]]]), torch.tensor([[[3.0, 1.0, 0.0]]])
     assert losses.mean(value, weight).item() == pytest.approx(2.0)
@@ -83,7 +91,7 @@ def test_the_quantile_loss_teaches_sigma_and_not_depth() -> None:
 @pytest.mark.parametrize("progress", [0.0, 0.3, 1.0])
 def test_no_loss_at_the_truth_but_that_of_sigma(progress: float) -> None:
     truth = plane() + torch.rand(1, 32, 48)
-    loss, parts = losses.completion_loss(truth, 1e-4 * truth, truth, truth, progress)
+    loss, parts = losses.completion_loss(truth, 1e-4 * truth, batch(truth, truth), at(progress))
     assert {name for name, part in parts.items() if abs(part.item()) > 1e-5} == {"quantile"}
     assert loss.item() == pytest.approx(0.05 * parts["quantile"].item(), abs=1e-5)
 
@@ -93,7 +101,7 @@ def test_loss_does_not_see_what_has_no_truth() -> None:
     truth = plane() + torch.rand(1, 32, 48)
     truth[:, :10] = 0
     depth = (truth + 1).requires_grad_()
-    loss, _ = losses.completion_loss(depth, 0.1 * depth, truth, plane(), 1.0)
+    loss, _ = losses.completion_loss(depth, 0.1 * depth, batch(truth, plane()), at(1.0))
     loss.backward()  # type: ignore[no-untyped-call]
     assert depth.grad is not None
     assert not depth.grad[:, :10].any()
@@ -104,17 +112,35 @@ def test_pixels_beyond_the_prior_count_little() -> None:
     truth, depth, prior = plane(), plane(), plane()
     depth[:, :16] = 12  # half of the frame is wrong, and has no prior
     prior[:, :16] = 0
-    _, parts = losses.completion_loss(depth, 0.1 * depth, truth, prior, 1.0)
+    _, parts = losses.completion_loss(depth, 0.1 * depth, batch(truth, prior), at(1.0))
     share = losses.WEIGHT_BEYOND / (1 + losses.WEIGHT_BEYOND)
     assert parts["absolute"].item() == pytest.approx(share * math.log(1.2), rel=1e-4)
+
+
+def test_what_lies_behind_an_edge_counts_little_only_where_a_lidar_looked_from_beside() -> None:
+    truth = plane()
+    truth[:, :, :24] = 5
+    depth = truth.clone()
+    behind = losses.is_behind(truth)
+    depth[behind] = 12
+    wrong = {
+        scanned: losses.completion_loss(depth, 0.1 * depth, batch(truth, truth, scanned=scanned), at(1.0))[1][
+            "absolute"
+        ]
+        for scanned in (False, True)
+    }
+    share = behind.float().mean().item()
+    counted = losses.WEIGHT_BEHIND * share / (losses.WEIGHT_BEHIND * share + 1 - share)
+    assert wrong[False].item() == pytest.approx(share * math.log(1.2), rel=1e-4)
+    assert wrong[True].item() == pytest.approx(counted * math.log(1.2), rel=1e-4)
 
 
 def test_loss_is_the_same_at_every_scale() -> None:
     torch.manual_seed(0)
     truth, prior = plane() + 5 * torch.rand(1, 32, 48), plane()
     depth = truth * (0.2 * torch.randn_like(truth)).exp()
-    near, _ = losses.completion_loss(depth, 0.1 * depth, truth, prior, 0.5)
-    far, _ = losses.completion_loss(10 * depth, depth, 10 * truth, 10 * prior, 0.5)
+    near, _ = losses.completion_loss(depth, 0.1 * depth, batch(truth, prior), at(0.5))
+    far, _ = losses.completion_loss(10 * depth, depth, batch(10 * truth, 10 * prior), at(0.5))
     assert near.item() == pytest.approx(far.item(), rel=1e-4)
 
 
@@ -124,7 +150,7 @@ def test_it_starts_smooth_and_ends_on_absolute_errors_and_edges() -> None:
     depth = (truth * (0.2 * torch.randn_like(truth)).exp()).requires_grad_()
 
     def weight_of(name: str, progress: float) -> float:
-        loss, parts = losses.completion_loss(depth, 0.1 * depth.detach(), truth, truth, progress)
+        loss, parts = losses.completion_loss(depth, 0.1 * depth.detach(), batch(truth, truth), at(progress))
         return float(torch.autograd.grad(loss, parts[name])[0])
 
     assert weight_of("huber", 0) == pytest.approx(1)
@@ -136,7 +162,7 @@ def test_it_starts_smooth_and_ends_on_absolute_errors_and_edges() -> None:
 
 def test_a_batch_without_any_truth_gives_no_loss_and_no_nan() -> None:
     depth = plane().requires_grad_()
-    loss, _ = losses.completion_loss(depth, 0.1 * depth, torch.zeros_like(plane()), plane(), 1.0)
+    loss, _ = losses.completion_loss(depth, 0.1 * depth, batch(torch.zeros_like(plane()), plane()), at(1.0))
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == 0
     assert depth.grad is not None

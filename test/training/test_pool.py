@@ -48,6 +48,7 @@ def test_samples_are_what_the_network_will_be_given(directory: Path) -> None:
         assert sample["image"].dtype == np.uint8
     assert sum((sample["truth"] > 0).mean() > pool.LEAST_TRUTH for sample in samples) > 0.9 * len(samples)
     assert sum((sample["sparse"] > 0).any() for sample in samples) > 0.8 * len(samples)
+    assert 0.2 * len(samples) < sum(bool(sample["scanned"]) for sample in samples) < len(samples)
 
 
 def test_a_build_goes_on_where_it_stopped(directory: Path) -> None:

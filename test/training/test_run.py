@@ -46,6 +46,7 @@ def fill_pool(directory: Path) -> None:
                 for name, plane in (("sparse", sparse), ("prior", 1.1 * truth), ("truth", truth))
             },
             "intrinsics": np.tile(np.array([90, 90, 48, 32], np.float32), (SHARD, 1)),
+            "scanned": np.ones(SHARD, bool),
         },
         shard_path(directory, 0),
     )

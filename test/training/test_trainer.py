@@ -25,12 +25,12 @@ def after(steps: int, act: Callable[[], None]) -> Callable[..., Parts]:
     """A loss that does something in one of its calls."""
     calls = 0
 
-    def loss(depth: Tensor, _: Tensor, truth: Tensor, __: Tensor, progress: float) -> Parts:
+    def loss(depth: Tensor, _: Tensor, batch: dict[str, Tensor], progress: Tensor) -> Parts:
         nonlocal calls
         calls += 1
         if calls == steps:
             act()
-        error = (depth.log() - truth.log()).abs().mean() * (1 + progress)
+        error = (depth.log() - batch["truth"].log()).abs().mean() * (1 + progress)
         return error, {"error": error}
 
     return loss
