@@ -21,7 +21,7 @@ class TrainConfig:
     """Every choice of a run; together with the pool and the code it decides the weights."""
 
     pool: str = setting("pools/completion", "folder of the pool of samples")
-    pool_samples: int = setting(13472, "samples of the pool, where it has to be made", low=1)
+    pool_samples: int = setting(16384, "samples of the pool, where it has to be made", low=1)
     pool_seed: int = setting(0, "seed of the pool, where it has to be made", low=0)
     validation_samples: int = setting(48, "held-out synthetic samples, in the pool's folder `validation`", low=0)
     real_frames: int = setting(5, "frames of the real sequence that validation takes; 0 = none", low=0)
@@ -34,7 +34,7 @@ class TrainConfig:
     image_jitter: float = setting(0.5, "share of images with channels swapped and light changed", low=0.0, high=1.0)
     seed: int = setting(0, "seed of weights, order and augmentation", low=0)
 
-    steps: int = setting(18500, "optimiser steps of the whole schedule", low=1)
+    steps: int = setting(40000, "optimiser steps of the whole schedule", low=1)
     lr: float = setting(1e-3, "learning rate at its peak", low=0.0)
     warm_up: int = setting(500, "steps from 0 to the peak; then a half cosine to 0", low=0)
     weight_decay: float = setting(0.01, "of AdamW, on weights of more than one dimension", low=0.0)
@@ -50,7 +50,7 @@ class TrainConfig:
 
     log_every: int = setting(50, "steps per line and per row of log.csv", low=1)
     checkpoint_every: int = setting(500, "steps per saved state", low=1)
-    validate_every: int = setting(2000, "steps per validation", low=1)
+    validate_every: int = setting(4000, "steps per validation", low=1)
 
     def __post_init__(self) -> None:
         check(self)
