@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def quantize(source: Path, out: Path, samples: Samples, *, scheme: str = "u8s8")
     card, partial = read_card(source), out.with_name(f".{out.stem}.partial.onnx")
     try:
         _quantize(source, partial, samples, scheme)
-        made = write_card(partial, card)
+        made = write_card(partial, replace(card, precision="int8"))
         os.replace(partial, out)
     except OSError as error:
         raise ExportError(f"{out} cannot be written: {error.strerror}") from error

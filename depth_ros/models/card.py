@@ -24,7 +24,7 @@ class ModelCard:
     along z). licence: of the weights (SPDX). description: one line. training_data: what it learned from. training: how,
     such as command, seed, steps, hours, hardware. source_revision: of the code that made it. weights_sha256: of the
     checkpoint that was exported. graph_sha256: of the graph in the file (`engines.onnx_file.graph_sha256`), empty = not
-    stated.
+    stated. precision: in which the file's weights are stored: f32, f16 or int8.
 
     Raises ModelError, in one line, when a value cannot be.
     """
@@ -42,6 +42,7 @@ class ModelCard:
     source_revision: str = ""
     weights_sha256: str = ""
     graph_sha256: str = ""
+    precision: str = "f32"
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -54,8 +55,9 @@ class ModelCard:
 
     @property
     def title(self) -> str:
-        """Name and version."""
-        return f"{self.name} {self.version}".strip()
+        """Name, version, and how the weights are stored where that is not f32."""
+        stored = "" if self.precision == "f32" else f" ({self.precision})"
+        return f"{self.name} {self.version}{stored}".strip()
 
     def to_json(self) -> str:
         """Return the card as JSON of one line."""

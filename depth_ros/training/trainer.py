@@ -105,6 +105,16 @@ class Trainer:
             kept = facts["best"] is not None and (self.out / checkpoint.BEST).exists()
             self.best = facts["best"] if kept else math.inf
             self._tell(f"{path}: goes on at step {self.step} of {self.config.steps}")
+            self._tell_changes(facts["config"])
+
+    def _tell_changes(self, before: dict[str, object]) -> None:
+        changes = [
+            f"{name} {before[name]} -> {value}"
+            for name, value in asdict(self.config).items()
+            if name in before and before[name] != value
+        ]
+        if changes:
+            self._tell(f"settings that are not those of the steps before: {', '.join(changes)}")
 
     def _round(self, log: RunLog | None, stop: list[int]) -> None:
         """Train up to the next save, or to the next step after a signal."""

@@ -140,7 +140,7 @@ def _from_frame(sample: Sample, phase: int) -> Iterator[Problem]:
     """Give the network what the live pipeline would give it of the kept rings."""
     config = EvaluationConfig(holdout=HOLDOUT, phase=phase)
     for given, case in make_cases(sample.name, sample.frame, sample.truth, config):
-        frame, sparse, _, _ = measure(given, CompletionConfig())
+        frame, sparse, *_ = measure(given, CompletionConfig())
         intrinsics = np.array(frame.camera.intrinsics, np.float32)
         yield make_problem(case, sparse, make_prior(sparse, frame.rgb), intrinsics, (IMAGE,))
         yield make_problem(case, sparse, make_prior(sparse, None), intrinsics, (NO_IMAGE,))

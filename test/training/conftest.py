@@ -68,7 +68,9 @@ MakeTrainer = Callable[..., Trainer]
 def make_trainer(tmp_path: Path) -> MakeTrainer:
     """Make a trainer of 6 steps in `out`, on the CPU; other settings by name."""
 
-    def make(out: str = "run", *, resume: bool = False, loss=tiny_loss, validator=None, **settings) -> Trainer:  # type: ignore[no-untyped-def]
+    def make(
+        out: str = "run", *, resume: bool = False, loss=tiny_loss, validator=None, tell=str, **settings
+    ) -> Trainer:  # type: ignore[no-untyped-def]
         given = {"steps": 6, "batch": 2, "warm_up": 2, "bf16": False, "device": "cpu", "log_every": 1, **settings}
         given = {"checkpoint_every": 3, "validate_every": 3, **given}
         torch.manual_seed(0)
@@ -82,7 +84,7 @@ def make_trainer(tmp_path: Path) -> MakeTrainer:
             tmp_path / out,
             processes=Processes("cpu"),
             resume=resume,
-            tell=lambda _: None,
+            tell=tell,
         )
 
     return make

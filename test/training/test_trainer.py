@@ -155,6 +155,16 @@ def test_a_validation_that_was_killed_is_made_up_for(make_trainer: MakeTrainer) 
     assert again.run()
 
 
+def test_a_run_that_goes_on_with_other_settings_says_so(make_trainer: MakeTrainer) -> None:
+    make_trainer(steps=3).run()
+    told: list[str] = []
+    make_trainer(steps=6, lr=0.5, resume=True, tell=told.append)
+    assert "settings that are not those of the steps before: steps 3 -> 6, lr 0.001 -> 0.5" in told
+    told.clear()
+    make_trainer(steps=3, resume=True, tell=told.append)
+    assert not [line for line in told if "settings" in line]
+
+
 def test_a_best_file_that_is_gone_is_no_score_to_beat(make_trainer: MakeTrainer) -> None:
     def validator(_: nn.Module, __: torch.device) -> Validation:
         return Validation([], 0.5, {})
