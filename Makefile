@@ -1,4 +1,4 @@
-# make demo | test | check | bench: each builds the environment it needs, from the package registry alone, and re-uses it.
+# make demo | test | reliability | check | bench: each builds the environment it needs, from the package registry alone, and re-uses it.
 
 # The wheels of rclpy exist for Python 3.10 to 3.13; the project's own tools want 3.11 or later.
 PYTHONS := python3 python3.13 python3.12 python3.11
@@ -14,12 +14,13 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 # The environment brings its own ROS libraries; those of a sourced ROS would mix in.
 unexport AMENT_PREFIX_PATH ROS_DISTRO PYTHONPATH
 
-.PHONY: demo test check bench clean
+.PHONY: demo test reliability check bench clean
 .DEFAULT_GOAL := help
 .PHONY: help
 help:
 	@echo "make demo    play a synthetic robot through the live nodes, score the depth, write demo_output/report.html"
 	@echo "make test    run the tests (real frames too, where DEPTH_ROS_TEST_DATA points at them)"
+	@echo "make reliability   every fault of docs/reliability.md, also between processes, and a soak of SOAK_MINUTES (30)"
 	@echo "make check   lint, types, tests, and the robot's side on the oldest supported versions"
 	@echo "make bench   the measurements of benchmarks/ (needs the real frames)"
 
@@ -28,6 +29,12 @@ demo: .venv/current
 
 test: .venv/current
 	$(BIN)/python -m pytest
+
+SOAK_MINUTES ?= 30
+
+reliability: .venv/current
+	$(BIN)/python -m pytest test/reliability -m ""
+	$(BIN)/python benchmarks/soak.py --minutes $(SOAK_MINUTES) --json bench_output/soak.json
 
 check: .venv/current
 	$(BIN)/ruff format --check .

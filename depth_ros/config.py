@@ -83,8 +83,12 @@ class CompletionConfig:
         read_only=True,
     )
     use_image: bool = setting(True, "let the image guide the completion")
-    min_depth: float = setting(0.5, "points nearer than this (m along z) are ignored", low=0.0, high=1000.0)
-    max_depth: float = setting(120.0, "points farther than this (m along z) are ignored", low=0.1, high=10000.0)
+    min_depth: float = setting(
+        0.5, "points nearer than this (m along z) are ignored, and depth is -Inf", low=0.0, high=1000.0
+    )
+    max_depth: float = setting(
+        120.0, "points farther than this (m along z) are ignored, and depth is +Inf", low=0.1, high=10000.0
+    )
     see_through: bool = setting(True, "drop LiDAR points that the camera cannot see because of the LiDAR's offset")
     paste_measured: bool = setting(True, "where a kept return falls on a pixel, the depth is that return")
 
@@ -95,13 +99,62 @@ class CompletionConfig:
 
 
 @dataclass(frozen=True)
+class GuardConfig:
+    """How the depth is checked against the LiDAR itself, and what is done without a usable scan."""
+
+    guard_share: float = setting(
+        0.02,
+        "share of the LiDAR points that are held out of a frame to check its depth; 0: no check",
+        low=0.0,
+        high=0.5,
+    )
+    guard_warn: float = setting(
+        0.03, "median residual |depth - point| / point at the held-out points that is a warning", low=0.0, high=10.0
+    )
+    guard_error: float = setting(
+        0.10, "median residual |depth - point| / point at the held-out points that is an error", low=0.0, high=10.0
+    )
+    guard_shift: bool = setting(
+        True, "once a second, see whether the scan's depth edges lie where the picture has edges (extrinsics, time)"
+    )
+    min_points: int = setting(
+        100, "a scan that leaves fewer points than this in the image is too sparse", low=0, high=1000000
+    )
+    lidar_lost: str = setting(
+        "silent",
+        "without a usable scan: silent (no output), or last_scan (the last usable one, flagged in depth/source)",
+        choices=("silent", "last_scan"),
+    )
+    last_scan_for: float = setting(1.0, "how old the scan of last_scan may be (s)", low=0.0, high=60.0)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.guard_error < self.guard_warn:
+            raise ConfigError(f"guard_error {self.guard_error} is less than guard_warn {self.guard_warn}: swap them")
+
+
+NO_GUARD = GuardConfig(guard_share=0.0, min_points=0)
+"""Every point is used, and any number of them will do."""
+
+
+@dataclass(frozen=True)
 class PairingConfig:
     """Which scan belongs to which image."""
 
+    pairing: str = setting(
+        "image",
+        "image: an output per image, with the nearest scan; scan: one per scan, with the nearest image",
+        choices=("image", "scan"),
+    )
     sync_slop: float = setting(0.06, "largest distance in time between image and scan (s)", low=0.0, high=10.0)
+    image_offset: float = setting(0.0, "added to the images' stamps before they are paired (s)", low=-10.0, high=10.0)
+    points_offset: float = setting(0.0, "added to the scans' stamps before they are paired (s)", low=-10.0, high=10.0)
     max_wait: float = setting(0.15, "how long an image waits for a scan that may be nearer (s)", low=0.0, high=10.0)
     lost_after: float = setting(
         1.0, "how long an image without any scan within sync_slop waits before it is dropped (s)", low=0.0, high=60.0
+    )
+    max_age: float = setting(
+        0.0, "a pair whose image is older than this when its turn comes is dropped (s); 0: never", low=0.0, high=60.0
     )
     queue_size: int = setting(30, "images and scans that are kept at most", low=1, high=1000)
     queue_policy: str = setting(

@@ -25,6 +25,10 @@ class CompletionError(DepthRosError):
     """A frame holds too little or the wrong kind of input for the completion."""
 
 
+class SparseScanError(CompletionError):
+    """A scan leaves too few points in the image."""
+
+
 class BagError(DepthRosError):
     """A bag or a folder of frames cannot be read or written."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.geometry.camera import Camera
+from depth_ros.geometry.motion import Trajectory, check_scan, deskew
 
 
 class Source(IntEnum):
@@ -18,6 +19,8 @@ class Source(IntEnum):
     MEASURED = 1
     COMPLETED = 2
     MONOCULAR = 3
+    OUTDATED = 4
+    """From a scan that is too old to be paired with the image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,25 @@ class PointCloud:
 
         return PointCloud(self.xyz[keep], pick(self.intensity), pick(self.ring), pick(self.time_ns))  # type: ignore[arg-type]
 
+    def span_ns(self, stamp_ns: int) -> tuple[int, int]:
+        """Return when the first and the last point of this scan of `stamp_ns` were measured.
+
+        Raises GeometryError when they are too far apart to be of one scan.
+        """
+        if self.time_ns is None or not len(self):
+            return stamp_ns, stamp_ns
+        first, last = stamp_ns + int(self.time_ns.min()), stamp_ns + int(self.time_ns.max())
+        check_scan(first, last)
+        return first, last
+
+    def deskewed(self, stamp_ns: int, target_ns: int, trajectory: Trajectory) -> PointCloud:
+        """Return this scan of `stamp_ns` as the LiDAR would have measured it at `target_ns`, see `motion.deskew`.
+
+        A scan without per-point time moves as one. Raises GeometryError when the trajectory does not reach.
+        """
+        stamps = stamp_ns if self.time_ns is None else self.time_ns + stamp_ns
+        return replace(self, xyz=deskew(self.xyz, stamps, target_ns, trajectory))
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -67,13 +89,27 @@ class Frame:
     scan_stamp_ns: int | None = None
 
 
+@dataclass(frozen=True)
+class Residual:
+    """How far the dense depth d is from held-out LiDAR returns m of its frame: |d - m| / m, a share of the depth.
+
+    median and p90: median and 90th percentile over the `count` returns that were compared.
+    """
+
+    median: float
+    p90: float
+    count: int
+
+
 @dataclass(frozen=True, eq=False)
 class DepthMap:
     """Dense metric depth in the rectified camera of one frame.
 
-    depth: float32 [H,W], metres along the optical z axis, NaN = unknown. sigma: float32 [H,W], half-width in metres of
-    the central 68 % interval, NaN = unknown. source: uint8 [H,W], values of `Source`; where it is NONE, depth and sigma
-    are NaN. rgb: the rectified picture, or None. timings: seconds per stage, in the order in which the stages ran.
+    depth: float32 [H,W], metres along the optical z axis; NaN = unknown, +Inf = beyond the range, -Inf = too near (REP
+    117). sigma: float32 [H,W], half-width in metres of the central 68 % interval, NaN = unknown. source: uint8 [H,W],
+    values of `Source`; NONE wherever the depth is not finite, and sigma is NaN there. rgb: the rectified picture, or
+    None. timings: seconds per stage, in the order in which the stages ran.
+    residual: the depth against held-out returns of its own scan, None where nothing (or too little) was held out.
     """
 
     stamp_ns: int
@@ -84,3 +120,4 @@ class DepthMap:
     source: NDArray[np.uint8]
     rgb: NDArray[np.uint8] | None = None
     timings: dict[str, float] = field(default_factory=dict)
+    residual: Residual | None = None

@@ -1,7 +1,7 @@
 """completion_node on the topics of a robot; on request with a bag to play and rviz."""
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
 from launch_ros.actions import Node
@@ -9,18 +9,48 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 SHARE = FindPackageShare("depth_ros")
+BAG_IS_GIVEN = PythonExpression(["'", LaunchConfiguration("bag"), "' != ''"])
 ARGUMENTS = {
+    "namespace": ("", "namespace of the node and its output topics"),
+    "params_file": (PathJoinSubstitution([SHARE, "config", "completion.yaml"]), "YAML file of the node's parameters"),
+    "bag": ("", "bag to play with its /clock, once somebody listens or after 30 s; empty: none"),
+    "use_sim_time": (BAG_IS_GIVEN, "take the time from /clock: true or false; default: true when a bag is played here"),
+    "autostart": ("true", "the node activates itself; false leaves it to a lifecycle manager"),
+    "use_respawn": ("false", "start the node again 2 s after it has died"),
+    "log_level": ("info", "debug, info, warn, error or fatal"),
     "image": ("/camera/image_raw", "topic of the camera's image"),
     "camera_info": ("/camera/camera_info", "topic of the camera's CameraInfo"),
     "points": ("/lidar/points", "topic of the LiDAR's PointCloud2"),
-    "params_file": (PathJoinSubstitution([SHARE, "config", "completion.yaml"]), "YAML file of the node's parameters"),
-    "namespace": ("", "namespace of the node and its output topics"),
-    "log_level": ("info", "debug, info, warn, error or fatal"),
-    "use_sim_time": ("false", "take the time from /clock (true when a bag is played)"),
-    "autostart": ("true", "the node activates itself; false leaves it to a lifecycle manager"),
-    "bag": ("", "bag to play with its /clock, once somebody listens or after 30 s; empty: none"),
+    "odometry": ("/odom", "topic of the robot's Odometry, used for deskew where there is no tf"),
+    "image_transport": ("", "raw, or compressed (reads <image>/compressed); empty: as params_file says"),
+    "extrinsics_file": ("", "YAML file that says how the LiDAR sits to the camera; empty: as params_file says"),
+    "model": ("", "auto, classical, a bundled name or a model file; empty: as params_file says"),
     "rviz": ("false", "start rviz2 with the depth cloud"),
 }
+TOPICS = ("image", "camera_info", "points", "odometry")
+OVERRIDES = ("image_transport", "extrinsics_file", "model")
+
+
+def completion_node(context: LaunchContext) -> list[Node]:
+    value = {name: LaunchConfiguration(name) for name in ARGUMENTS}
+    given = [name for name in OVERRIDES if value[name].perform(context)]
+    parameters = {
+        "use_sim_time": ParameterValue(value["use_sim_time"], value_type=bool),
+        "autostart": ParameterValue(value["autostart"], value_type=bool),
+        **{name: ParameterValue(value[name], value_type=str) for name in given},
+    }
+    node = Node(
+        package="depth_ros",
+        executable="completion_node",
+        namespace=value["namespace"],
+        output="screen",
+        parameters=[value["params_file"], parameters],
+        remappings=[(topic, value[topic]) for topic in TOPICS],
+        arguments=["--ros-args", "--log-level", value["log_level"]],
+        respawn=value["use_respawn"].perform(context).lower() == "true",
+        respawn_delay=2.0,
+    )
+    return [node]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -29,34 +59,22 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, (default, description) in ARGUMENTS.items()
     ]
-    completion = Node(
-        package="depth_ros",
-        executable="completion_node",
-        namespace=value["namespace"],
-        output="screen",
-        parameters=[
-            value["params_file"],
-            {
-                "use_sim_time": ParameterValue(value["use_sim_time"], value_type=bool),
-                "autostart": ParameterValue(value["autostart"], value_type=bool),
-            },
-        ],
-        remappings=[(topic, value[topic]) for topic in ("image", "camera_info", "points")],
-        arguments=["--ros-args", "--log-level", value["log_level"]],
-    )
     bag_player = Node(
         package="depth_ros",
         executable="bag_player",
         output="screen",
         # The node subscribes once somebody listens: a listener that comes within the timeout sees the bag's beginning.
         arguments=[value["bag"], "--clock", "--start-anyway", "--wait-for", value["camera_info"], value["points"]],
-        condition=IfCondition(PythonExpression(["'", value["bag"], "' != ''"])),
+        condition=IfCondition(BAG_IS_GIVEN),
     )
     rviz = Node(
         package="rviz2",
         executable="rviz2",
+        namespace=value["namespace"],
         arguments=["-d", PathJoinSubstitution([SHARE, "config", "completion.rviz"])],
         parameters=[{"use_sim_time": ParameterValue(value["use_sim_time"], value_type=bool)}],
+        # The file names the outputs without a namespace.
+        remappings=[(f"/{topic}", topic) for topic in ("depth/points", "depth/image_rect", "depth/sigma")],
         condition=IfCondition(value["rviz"]),
     )
-    return LaunchDescription([*arguments, completion, bag_player, rviz])
+    return LaunchDescription([*arguments, OpaqueFunction(function=completion_node), bag_player, rviz])

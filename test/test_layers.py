@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "depth_ros"
 RANKS = [
     {"__init__", "errors", "config", "parallel"},
-    {"geometry"},
+    {"geometry", "sensor_queue"},
     {"frame", "pairing"},
     {"messages", "classical", "engines"},
     {"models"},

@@ -50,7 +50,8 @@ def test_colcon_builds_the_package_as_ament_python(tmp_path: Path) -> None:
     share = prefix / "share" / "depth_ros"
     assert (share / "hook" / "ament_prefix_path.sh").is_file()
     assert (prefix / "share" / "ament_index" / "resource_index" / "packages" / "depth_ros").is_file()
-    for name in ("package.xml", "launch/completion.launch.py", "config/completion.yaml", "config/fastdds_large.xml"):
+    shared = [*ROOT.glob("launch/*.launch.py"), *ROOT.glob("config/*")]
+    for name in ("package.xml", "config/fastdds_large.xml", *(str(path.relative_to(ROOT)) for path in shared)):
         assert (share / name).is_file(), name
     (package,) = prefix.glob("lib/python3*/site-packages/depth_ros")
     for name in ("py.typed", "nodes/fastdds_large.xml", "evaluation/report.html.jinja"):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,29 +14,32 @@ from numpy.typing import NDArray
 
 from depth_ros.bags.bag_file import BagFile, Recorded, decode_recorded
 from depth_ros.bags.calibration import read_extrinsics
+from depth_ros.bags.motion import Motion
 from depth_ros.bags.sample import Sample
 from depth_ros.bags.topics import TF_TYPE, Topics, choose_topics
 from depth_ros.bags.transforms import StaticTransforms
+from depth_ros.bags.truths import Truths
 from depth_ros.config import PairingConfig
 from depth_ros.errors import BagError, DepthRosError, MessageError
 from depth_ros.frame import Frame
 from depth_ros.geometry.camera import Camera
 from depth_ros.messages.decode import decode_camera, decode_cloud, decode_image, is_rectified, stamp_ns
-from depth_ros.messages.depth_encoding import decode_depth
 from depth_ros.pairing import Pair, Pairer
 
 FloatArray = NDArray[np.float64]
 Extrinsics = str | Path | FloatArray
+InputPair = Pair[tuple[Any, Camera], Any]
 _log = logging.getLogger("depth_ros")
 
 
 class BagReader:
     """Read frames from one bag; a context manager.
 
-    topics: by role (image, camera_info, points, truth) where their types do not tell. extrinsics: T_cam_lidar [4,4] or
-    a calibration file; None = the bag's /tf_static. pairing: as in the node; recorded arrival times drive it.
-    counters: what the pairing counted, and `undecodable` messages. faults: why a pair gave no frame, a sentence each.
-    Raises BagError.
+    topics: by role (image, camera_info, points, truth, odometry) where their types do not tell. extrinsics: T_cam_lidar
+    [4,4] or a calibration file; None = the bag's /tf_static, and /tf at the image's time. pairing: as in the node;
+    recorded arrival times drive it. motion: the poses that deskew the scans, see `motion.Motion`. counters: what the
+    pairing counted, `undecodable` messages, pairs with `no_transform`, and scans left `undeskewed` for want of poses.
+    faults: why a pair gave no frame, a sentence each. Raises BagError.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class BagReader:
         topics: Mapping[str, str] | None = None,
         extrinsics: Extrinsics | None = None,
         pairing: PairingConfig | None = None,
+        motion: str = "auto",
     ) -> None:
         self.path = Path(path)
         self.bag = BagFile(self.path)
@@ -55,6 +58,7 @@ class BagReader:
         self._given_topics = topics
         self._extrinsics = None if extrinsics is None else _given_extrinsics(extrinsics)
         self._pairing = pairing or PairingConfig()
+        self._motion_name = motion
         self._first_fault = ""
 
     def __enter__(self) -> BagReader:
@@ -74,15 +78,15 @@ class BagReader:
         """
         topics = choose_topics(self.bag, self._given_topics)
         self._check_complete(topics)
-        transforms = read_static_transforms(self.bag)
-        truths = _Truths(self.path, topics.truth)
+        truths = Truths(self.path, topics.truth)
         count = 0
-        for pair in self._pairs(topics):
-            frame = self._frame(pair, transforms)
+        motion = Motion(self.bag, self._motion_name, topics.odometry, read_static_transforms(self.bag))
+        for pair in self._pairs(topics, motion):
+            frame = self._frame(pair, motion)
             if frame is not None:
                 yield Sample(f"{frame.stamp_ns}", frame, truths.at(frame.stamp_ns))
                 count += 1
-        self._report(topics, count)
+        self._report(topics, count, motion)
 
     def _check_complete(self, topics: Topics) -> None:
         if topics.image is None:
@@ -92,33 +96,53 @@ class BagReader:
         if topics.points is None:
             raise BagError(f"{self.path}: no PointCloud2 topic: record the LiDAR's points")
 
-    def _pairs(self, topics: Topics) -> Iterator[Pair[tuple[Any, Camera], Any]]:
-        camera = self._first_camera(topics)
+    def _pairs(self, topics: Topics, motion: Motion) -> Iterator[InputPair]:
         pairer: Pairer[tuple[Any, Camera], Any] = Pairer(self._pairing)
-        for recorded in self.bag.messages([str(topics.image), str(topics.camera_info), str(topics.points)]):
-            message = self._decoded(recorded)
-            if message is None:
-                continue
-            stamp, now = stamp_ns(message.header.stamp) or recorded.arrival_ns, recorded.arrival_ns
-            if recorded.topic == topics.image:
-                yield from pairer.add_image(stamp, (message, camera), now)
-            elif recorded.topic == topics.points:
-                yield from pairer.add_scan(stamp, message, now)
-            else:
-                camera = self._camera(message, topics) or camera
+        waiting: deque[tuple[InputPair, int]] = deque()
+        for recorded, pairs in self._settled(topics, motion, pairer):
+            yield from motion.in_time(pairs, waiting, recorded.arrival_ns)
+        yield from (pair for pair, _ in waiting)
         yield from pairer.flush()
         self.counters.update(pairer.counters)
 
-    def _frame(self, pair: Pair[tuple[Any, Camera], Any], transforms: StaticTransforms) -> Frame | None:
+    def _settled(
+        self, topics: Topics, motion: Motion, pairer: Pairer[tuple[Any, Camera], Any]
+    ) -> Iterator[tuple[Recorded, list[InputPair]]]:
+        """Yield every message that could be read with the pairs that it settles."""
+        camera = self._first_camera(topics)
+        sensors = [str(topics.image), str(topics.camera_info), str(topics.points)]
+        for recorded in self.bag.messages([*sensors, *motion.topics]):
+            message, pairs = self._decoded(recorded), []
+            if message is None:
+                continue
+            if recorded.topic in motion.topics:
+                motion.take(recorded.topic, message)
+            elif recorded.topic == topics.camera_info:
+                camera = self._camera(message, topics) or camera
+            else:
+                stamp, now = stamp_ns(message.header.stamp) or recorded.arrival_ns, recorded.arrival_ns
+                is_image = recorded.topic == topics.image
+                pairs = (
+                    pairer.add_image(stamp, (message, camera), now)
+                    if is_image
+                    else pairer.add_scan(stamp, message, now)
+                )
+            yield recorded, pairs
+
+    def _frame(self, pair: InputPair, motion: Motion) -> Frame | None:
         image, camera = pair.image
-        image_frame, cloud_frame = image.header.frame_id, pair.scan.header.frame_id
-        T_cam_lidar = transforms.lookup(image_frame, cloud_frame) if self._extrinsics is None else self._extrinsics
+        image_frame, cloud_frame, T_cam_lidar = image.header.frame_id, pair.scan.header.frame_id, self._extrinsics
         try:
+            if T_cam_lidar is None:
+                T_cam_lidar = motion.extrinsics(image_frame, cloud_frame, pair.image_time_ns)
             rgb, points = decode_image(image), decode_cloud(pair.scan)
-        except MessageError as error:
-            self._count_fault(str(error))
+        except (BagError, MessageError) as error:
+            if isinstance(error, BagError) and not motion.has_tf:
+                raise
+            self._count_fault(str(error), "undecodable" if isinstance(error, MessageError) else "no_transform")
             self.faults.append(f"{pair.image_stamp_ns}: {error}")
             return None
+        points = motion.deskewed(cloud_frame, points, pair.scans[0].time_ns, pair.image_time_ns)
         return Frame(
             pair.image_stamp_ns, image_frame, rgb, camera, points, T_cam_lidar, scan_stamp_ns=pair.scan_stamp_ns
         )
@@ -144,18 +168,23 @@ class BagReader:
             self._count_fault(str(error))
             return None
 
-    def _count_fault(self, text: str) -> None:
-        self.counters["undecodable"] += 1
+    def _count_fault(self, text: str, kind: str = "undecodable") -> None:
+        self.counters[kind] += 1
         self._first_fault = self._first_fault or text
 
-    def _report(self, topics: Topics, count: int) -> None:
+    def _report(self, topics: Topics, count: int, motion: Motion) -> None:
         counted = ", ".join(f"{name} {number}" for name, number in sorted(self.counters.items()))
         if count == 0:
             what = self._first_fault or f"no {topics.points} within {self._pairing.sync_slop} s of {topics.image}"
             raise BagError(f"{self.path}: gives no frame ({what}; {counted}): see `depth_ros bag info`")
         if self._first_fault:
-            undecodable = self.counters["undecodable"]
-            _log.warning("%s: %d messages cannot be decoded; first: %s", self.path, undecodable, self._first_fault)
+            bad = self.counters["undecodable"] + self.counters["no_transform"]
+            _log.warning("%s: %d messages cannot be used; first: %s", self.path, bad, self._first_fault)
+        if motion.bad:
+            _log.warning("%s: %d poses are not finite or no rotations: they are left out", self.path, motion.bad)
+        if motion.undeskewed:
+            self.counters["undeskewed"] = motion.undeskewed
+            _log.warning("%s: %d scans are not deskewed; first: %s", self.path, motion.undeskewed, motion.reason)
 
 
 class BagSource:
@@ -168,15 +197,18 @@ class BagSource:
         topics: Mapping[str, str] | None = None,
         extrinsics: Extrinsics | None = None,
         pairing: PairingConfig | None = None,
+        motion: str = "auto",
     ) -> None:
         self.path = path
         self.name = path.resolve().stem
         self.faults: list[str] = []
-        self._topics, self._extrinsics, self._pairing = topics, extrinsics, pairing
+        self._topics, self._extrinsics, self._pairing, self._motion = topics, extrinsics, pairing, motion
 
     def samples(self) -> Iterator[Sample]:
         """Yield the samples as `BagReader.samples` does."""
-        reader = BagReader(self.path, topics=self._topics, extrinsics=self._extrinsics, pairing=self._pairing)
+        reader = BagReader(
+            self.path, topics=self._topics, extrinsics=self._extrinsics, pairing=self._pairing, motion=self._motion
+        )
         self.faults = reader.faults
         with reader:
             yield from reader.samples()
@@ -189,36 +221,6 @@ def read_static_transforms(bag: BagFile) -> StaticTransforms:
     for recorded in bag.messages(topics):
         transforms.add_message(decode_recorded(recorded))
     return transforms
-
-
-class _Truths:
-    """The truth topic read alongside: its messages may be recorded before or after their images."""
-
-    def __init__(self, path: Path, topic: str | None) -> None:
-        self._path = path
-        self._messages = iter(()) if topic is None else self._read(topic)
-        self._next: Any = None
-
-    def at(self, stamp: int) -> NDArray[np.float32] | None:
-        """Return the truth depth of exactly this stamp; stamps must be asked for in rising order."""
-        while self._next is None or stamp_ns(self._next.header.stamp) < stamp:
-            self._next = next(self._messages, None)
-            if self._next is None:
-                return None
-        if stamp_ns(self._next.header.stamp) != stamp:
-            return None
-        try:
-            depth = decode_depth(self._next)
-        except MessageError as error:
-            _log.warning("%s: the truth of stamp %d is left out: %s", self._path, stamp, error)
-            return None
-        return np.where(np.isfinite(depth), depth, np.float32(np.nan))
-
-    def _read(self, topic: str) -> Iterator[Any]:
-        with BagFile(self._path) as bag:
-            for recorded in bag.messages([topic]):
-                with suppress(BagError):
-                    yield decode_recorded(recorded)
 
 
 def _image_camera(info: Any, topics: Topics) -> Camera:

@@ -24,14 +24,16 @@ def open_source(
     extrinsics: str | Path | NDArray[np.float64] | None = None,
     pairing: PairingConfig | None = None,
     sparse: str | None = None,
+    motion: str = "auto",
 ) -> FrameSource:
     """Open a bag (rosbag2 folder, lone .mcap or .db3, ROS 1 .bag) or a folder of frames; see `folders.find_frames`.
 
-    topics: bag topics by role (image, camera_info, points, truth) where their types do not tell. extrinsics:
+    topics: bag topics by role (image, camera_info, points, truth, odometry) where their types do not tell. extrinsics:
     T_cam_lidar [4,4], a calibration file or the nodes' extrinsics YAML; None = the bag's /tf_static. pairing: how a
     bag's images and scans are matched. sparse: file name of an RGB-D folder's ready-made sparse depth
-    (`sparse_1000.png`), given as `Frame.sparse_depth`. Raises BagError when the path is nothing known or an option does
-    not fit it.
+    (`sparse_1000.png`), given as `Frame.sparse_depth`. motion: where the poses that deskew a bag's scans come from:
+    auto, none, odometry, tf or tf:FRAME, see `motion.Motion`. Raises BagError when the path is nothing known or an
+    option does not fit it.
     """
     path = Path(path)
     if not path.exists():
@@ -41,9 +43,9 @@ def open_source(
             raise BagError(f"{path}: is a bag, and sparse names a file of RGB-D folders: leave it out")
         if isinstance(extrinsics, (str, Path)):
             extrinsics = given_extrinsics(path, extrinsics, topics)
-        return BagSource(path, topics=topics, extrinsics=extrinsics, pairing=pairing)
+        return BagSource(path, topics=topics, extrinsics=extrinsics, pairing=pairing, motion=motion)
     if path.is_file():
         raise BagError(f"{path}: is no bag: give a .mcap, .db3 or .bag file, a bag's folder or a folder of frames")
-    if topics is not None or extrinsics is not None:
-        raise BagError(f"{path}: is no bag, so topics and extrinsics have no meaning: leave them out")
+    if topics is not None or extrinsics is not None or motion not in ("auto", "none"):
+        raise BagError(f"{path}: is no bag, so topics, extrinsics and motion have no meaning: leave them out")
     return FolderSource(path, sparse=sparse)

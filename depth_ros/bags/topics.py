@@ -11,20 +11,22 @@ from depth_ros.errors import BagError
 
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 INFO_TYPE, CLOUD_TYPE, TF_TYPE = "sensor_msgs/msg/CameraInfo", "sensor_msgs/msg/PointCloud2", "tf2_msgs/msg/TFMessage"
+ODOMETRY_TYPE = "nav_msgs/msg/Odometry"
 TRUTH_TOPIC = "/camera/depth_truth"
-ROLES = ("image", "camera_info", "points", "truth")
+ROLES = ("image", "camera_info", "points", "truth", "odometry")
 _DEPTH_ENCODINGS = ("32FC1", "16UC1", "64FC1")
 _log = logging.getLogger("depth_ros")
 
 
 @dataclass(frozen=True)
 class Topics:
-    """The topic of each role, None where the bag has none."""
+    """The topic of each role, None where the bag has none; odometry: None also where none is given."""
 
     image: str | None
     camera_info: str | None
     points: str | None
     truth: str | None
+    odometry: str | None = None
 
 
 def choose_topics(bag: BagFile, given: Mapping[str, str] | None = None) -> Topics:
@@ -41,7 +43,7 @@ def choose_topics(bag: BagFile, given: Mapping[str, str] | None = None) -> Topic
     clouds = [topic for topic in _of_type(bag, (CLOUD_TYPE,)) if not _is_depth_output(topic)]
     points = given.get("points") or _only(bag, "points", clouds)
     truth = given.get("truth") or (TRUTH_TOPIC if TRUTH_TOPIC in bag.topics else None)
-    return Topics(image, info, points, truth)
+    return Topics(image, info, points, truth, given.get("odometry"))
 
 
 def base_name(image_topic: str) -> str:
@@ -91,7 +93,7 @@ def _is_depth_output(topic: str) -> bool:
 def _check_given(bag: BagFile, role: str, topic: str) -> None:
     if role not in ROLES:
         raise BagError(f"topic role '{role}' is unknown: give {', '.join(ROLES)}")
-    wanted = {"camera_info": (INFO_TYPE,), "points": (CLOUD_TYPE,)}.get(role, IMAGE_TYPES)
+    wanted = {"camera_info": (INFO_TYPE,), "points": (CLOUD_TYPE,), "odometry": (ODOMETRY_TYPE,)}.get(role, IMAGE_TYPES)
     if topic not in bag.topics:
         raise BagError(f"{bag.path}: topic {topic} is not there: the bag has {', '.join(sorted(bag.topics)) or 'none'}")
     if bag.topics[topic].type_name not in wanted:

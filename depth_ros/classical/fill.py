@@ -85,7 +85,12 @@ def complete(sparse: FloatImage, rgb: NDArray[np.uint8] | None = None, *, paste_
 def paste(depth: FloatImage, sigma: FloatImage, sparse: FloatImage, at: tuple[NDArray[np.intp], ...]) -> None:
     """Give the pixels `at` (rows, columns) their own return and the sigma of a return, in place."""
     depth[at] = sparse[at]
-    sigma[at] = RANGING_M + SIGMA_SMOOTH * sparse[at]
+    sigma[at] = return_sigma(sparse[at])
+
+
+def return_sigma(depth: FloatImage) -> FloatImage:
+    """Return the sigma (m) of a LiDAR return itself, float32 as `depth` (m)."""
+    return RANGING_M + SIGMA_SMOOTH * depth
 
 
 def _make_mesh(

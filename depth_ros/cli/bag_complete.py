@@ -13,7 +13,15 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from depth_ros.cli.options import MODEL_HELP, add_engine, add_extrinsics, add_topics, chosen_completion, chosen_topics
+from depth_ros.cli.options import (
+    MODEL_HELP,
+    add_engine,
+    add_extrinsics,
+    add_motion,
+    add_topics,
+    chosen_completion,
+    chosen_topics,
+)
 from depth_ros.errors import BagError, DepthRosError
 
 if TYPE_CHECKING:
@@ -45,6 +53,7 @@ def add_parser(subparsers: Any) -> None:
     add_engine(parser)
     add_topics(parser)
     add_extrinsics(parser)
+    add_motion(parser)
     add("--encoding", choices=("32FC1", "16UC1"), default="32FC1", help="depth in metres or millimetres (%(default)s)")
     add("--storage", choices=("mcap", "sqlite3"), default="mcap", help="format of the bag (%(default)s)")
     add("--overwrite", action="store_true", help="replace the bag that is there")
@@ -56,12 +65,14 @@ def run(args: argparse.Namespace) -> int:
     """Complete, write, and say how many and how fast."""
     from depth_ros.bags.source import open_source
     from depth_ros.bags.writer import BagWriter, write_depth
+    from depth_ros.config import GuardConfig
     from depth_ros.pipelines.factory import make_pipeline
 
     topics = chosen_topics(args.topic)
     _check_apart(Path(args.bag), Path(args.out))
-    completion = _Completion(make_pipeline(chosen_completion(args, args.model)))
-    source = open_source(args.bag, topics=topics, extrinsics=args.extrinsics)
+    # Guarded as the node is, so that equal pairs give equal depth.
+    completion = _Completion(make_pipeline(chosen_completion(args, args.model), GuardConfig()))
+    source = open_source(args.bag, topics=topics, extrinsics=args.extrinsics, motion=args.motion)
     images = _count_images(args.bag, topics)
     maps = completion.maps(_progress(source.samples(), images))
     # The first depth comes before the output is touched: a source that gives none costs no bag that was there.
@@ -90,6 +101,7 @@ class _Completion:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._ms: list[float] = []
+        self._residuals: list[float] = []
         self.faults: list[str] = []
 
     def maps(self, samples: Iterable[Sample]) -> Iterator[DepthMap]:
@@ -102,18 +114,23 @@ class _Completion:
                 self.faults.append(f"frame {sample.name}: {error}")
                 continue
             self._ms.append(1e3 * (perf_counter() - start))
+            if found.residual is not None:
+                self._residuals.append(100 * found.residual.median)
             yield found
 
-    def figures(self) -> dict[str, float]:
-        """Return the median and largest time of one completion, ms."""
-        return {"ms_median": statistics.median(self._ms), "ms_most": max(self._ms)}
+    def figures(self) -> dict[str, float | None]:
+        """Return median and largest time of one completion, ms, and the frames' median residual, None without one."""
+        residual = statistics.median(self._residuals) if self._residuals else None
+        return {"ms_median": statistics.median(self._ms), "ms_most": max(self._ms), "residual_percent": residual}
 
 
 def _text(figures: dict[str, Any]) -> str:
     of_images = "" if figures["images"] is None else f" of {figures['images']} images"
+    residual = figures["residual_percent"]
+    off = "" if residual is None else f", {residual:.2f} % off the held-out LiDAR points (median)"
     return (
         "{bag}: {depth_maps} depth maps{of_images}, {left_out} frames left out, "
-        "{ms_median:.0f} ms per frame (median; most {ms_most:.0f})".format(**figures, of_images=of_images)
+        "{ms_median:.0f} ms per frame (median; most {ms_most:.0f}){off}".format(**figures, of_images=of_images, off=off)
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 EXAMPLE = """examples:
   depth_ros bag synth STREET --seconds 10 --seed 3
-  depth_ros bag synth STREET --width 848 --height 480 --lidar spin64"""
+  depth_ros bag synth STREET --width 848 --height 480 --lidar spin64
+  depth_ros bag synth STREET --turn 0.5 --speed 10"""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -34,6 +35,9 @@ def add_parser(subparsers: Any) -> None:
         default="spin32",
         help="spinning LiDAR of 16, 32 or 64 lines (%(default)s)",
     )
+    moving = "; the robot weaves, and its poses are on /tf and /odometry"
+    parser.add_argument("--turn", type=float, metavar="RAD_S", help=f"turn so fast, rad/s{moving}")
+    parser.add_argument("--speed", type=float, metavar="M_S", help=f"drive so fast, m/s{moving}")
     parser.add_argument(
         "--storage", choices=("mcap", "sqlite3"), default="mcap", help="format of the bag (%(default)s)"
     )
@@ -53,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
         width=args.width,
         height=args.height,
         lidar=args.lidar,
+        turn=args.turn,
+        speed=args.speed,
         storage=args.storage,
         overwrite=args.overwrite,
         watch=_progress,

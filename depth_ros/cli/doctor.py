@@ -10,9 +10,15 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from depth_ros.cli import doctor_topics
+from depth_ros.cli.findings import Finding, show
+
+EXAMPLE = """examples:
+  depth_ros doctor
+  depth_ros doctor --topics --image /camera/image_raw --camera-info /camera/camera_info --points /lidar/points"""
 WHEELS = "pip install ros-kilted-rclpy ros-kilted-rmw-fastrtps-cpp ros-kilted-sensor-msgs ros-kilted-diagnostic-msgs"
 LIBRARIES = {"numpy": "numpy", "cv2": "opencv-python-headless", "scipy": "scipy", "yaml": "PyYAML"}
 OFFLINE = {"rosbags": "rosbags", "jinja2": "Jinja2", "matplotlib": "matplotlib", "tqdm": "tqdm"}
@@ -22,37 +28,28 @@ ROS_EXTRAS = {
 }
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked for: where it belongs, its state (ok, missing, note), detail and remedy."""
-
-    topic: str
-    name: str
-    state: str
-    detail: str
-    remedy: str = ""
-
-
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the verb."""
     parser = verbs.add_parser(
-        "doctor", help="what this machine has and lacks, each lack with its remedy", epilog="example: depth_ros doctor"
+        "doctor",
+        help="what this machine has and lacks, or why there is no depth (--topics), each lack with its remedy",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor_topics.add_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings; return 1 when something is missing without which nothing runs here."""
+    if args.topics:
+        return doctor_topics.run(args)
     findings = list(examine())
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
-        for finding in findings:
-            mark = {"ok": " ok ", "missing": "LACK", "note": "note"}[finding.state]
-            print(f"[{mark}] {finding.topic:9s} {finding.name:22s} {finding.detail}")
-            if finding.remedy:
-                print(f"{'':40s}-> {finding.remedy}")
+        show(findings)
     return int(any(finding.state == "missing" and finding.topic == "needed" for finding in findings))
 
 

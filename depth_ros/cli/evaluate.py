@@ -11,6 +11,7 @@ from depth_ros.cli.options import (
     MODEL_HELP,
     add_engine,
     add_extrinsics,
+    add_motion,
     add_topics,
     chosen_completion,
     chosen_topics,
@@ -62,6 +63,7 @@ def add_parser(subparsers: Any) -> None:
     add("--truth", metavar="BAG", help="with --depth-topic: the bag that holds the truth (SOURCE itself)")
     add_topics(parser)
     add_extrinsics(parser)
+    add_motion(parser)
     add("--report", metavar="DIR", help="write report.html, metrics.json and pictures/ there")
     add(
         "--pictures",
@@ -102,7 +104,8 @@ def _replayed(args: argparse.Namespace, folder: Path | None) -> Result:
     config = EvaluationConfig(input=args.input, holdout=args.holdout, phase=args.phase, seed=args.seed)
     topics = chosen_topics(args.topic)
     sources = [
-        open_source(path, topics=topics, extrinsics=args.extrinsics, sparse=config.file) for path in args.sources
+        open_source(path, topics=topics, extrinsics=args.extrinsics, sparse=config.file, motion=args.motion)
+        for path in args.sources
     ]
     return replay(
         sources,
@@ -122,8 +125,8 @@ def _recorded(args: argparse.Namespace, folder: Path | None) -> Result:
 
     if len(args.sources) != 1:
         raise EvaluationError(f"--depth-topic scores one bag, and {len(args.sources)} are given: call it once for each")
-    if args.extrinsics:
-        raise EvaluationError("--depth-topic scores depth that is there already: leave --extrinsics out")
+    if args.extrinsics or args.motion != "auto":
+        raise EvaluationError("--depth-topic scores depth that is there already: leave --extrinsics and --motion out")
     return score_recorded(
         args.sources[0],
         args.truth or args.sources[0],

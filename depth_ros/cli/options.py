@@ -19,7 +19,8 @@ def add_topics(parser: argparse.ArgumentParser) -> None:
         "--topic",
         action="append",
         metavar="ROLE=NAME",
-        help="a bag's topic where its type does not tell; ROLE is image, camera_info, points or truth; again for more",
+        help="a bag's topic where its type does not tell; ROLE is image, camera_info, points, truth or odometry; "
+        "again for more",
     )
 
 
@@ -30,6 +31,17 @@ def add_extrinsics(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="calibration file, or YAML as `bag extrinsics` writes it, that says how a bag's LiDAR sits to its camera "
         "(the bag's /tf_static)",
+    )
+
+
+def add_motion(parser: argparse.ArgumentParser) -> None:
+    """Add `--motion SOURCE`, which `bags.source.open_source` reads."""
+    parser.add_argument(
+        "--motion",
+        default="auto",
+        metavar="SOURCE",
+        help="poses that move a bag's scans to the images' time (deskew): odometry, tf (frame odom), tf:FRAME, none, "
+        "or auto: the first of these that the bag has (%(default)s)",
     )
 
 

@@ -106,7 +106,7 @@ def mean_over_frames(frames: Sequence[dict[str, float]]) -> dict[str, float]:
 def _pairs(predicted: FloatArray, reference: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     known = np.isfinite(reference) & (reference > 0)
     p = predicted[known].astype(np.float64)
-    return np.where(p > 0, p, np.nan), reference[known].astype(np.float64)
+    return np.where((p > 0) & (p < np.inf), p, np.nan), reference[known].astype(np.float64)
 
 
 def _mean(values: NDArray[np.floating] | NDArray[np.bool_]) -> float:

@@ -85,7 +85,9 @@ def save_methods(
         _depth_panel("sparse input", sparse, span, grey, dots=True),
     ]
     for name, depth in depths.items():
-        panels += [_depth_panel(name, depth, span, flat), _error_panel(depth - truth, grey)]
+        with np.errstate(invalid="ignore"):  # both out of range: inf - inf
+            error = depth - truth
+        panels += [_depth_panel(name, depth, span, flat), _error_panel(error, grey)]
     return _save(_draw(panels, 2, title), path)
 
 

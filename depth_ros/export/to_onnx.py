@@ -52,8 +52,8 @@ def export_completion(
     partial = out.with_name(f".{out.stem}.partial.onnx")
     try:
         _clean(_trace(_for_inference(network, half=precision == "f16"), size), size is None, partial)
-        facts = {"size_multiple": SIZE_MULTIPLE, "weights_sha256": _sha256(weights), "precision": precision}
-        made = write_card(partial, replace(card, **facts))
+        card = replace(card, size_multiple=SIZE_MULTIPLE, weights_sha256=_sha256(weights), precision=precision)
+        made = write_card(partial, card)
         sizes = CHECKED if size is None else (size, size)
         found = check_parity(partial, network, sizes, GATES[precision])
         os.replace(partial, out)

@@ -46,12 +46,17 @@ def project_points(
     column = np.floor(points[candidates, 0] / z * np.float32(fx) + np.float32(cx + 0.5))
     row = np.floor(points[candidates, 1] / z * np.float32(fy) + np.float32(cy + 0.5))
     seen = np.flatnonzero((column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height))
-    seen = seen[np.argsort(-z[seen], kind="stable")]
     pixel = row[seen].astype(np.int64) * camera.width + column[seen].astype(np.int64)
+    z, number = z[seen], candidates[seen]
     depth = np.zeros(camera.height * camera.width, dtype=np.float32)
     point = np.full(camera.height * camera.width, -1, dtype=np.int32)
-    depth[pixel] = z[seen]
-    point[pixel] = candidates[seen]
+    depth[pixel], point[pixel] = z, number
+    # Few pixels hold several depths: sorting their points alone, to draw them again, is quicker than sorting all.
+    crowded = np.zeros(depth.shape, np.bool_)
+    crowded[pixel[depth[pixel] != z]] = True
+    again = np.flatnonzero(crowded[pixel])
+    again = again[np.argsort(-z[again], kind="stable")]
+    depth[pixel[again]], point[pixel[again]] = z[again], number[again]
     shape = (camera.height, camera.width)
     return SparseDepth(depth.reshape(shape), point.reshape(shape))
 
@@ -68,12 +73,20 @@ def see_through_filter(
     when its z exceeds `ratio` times the nearest z of its window (rows, columns) plus `margin` metres. depth: float32
     [H,W], metres, 0 = none.
     """
-    measured = depth > 0
+    kept = np.zeros_like(depth)
+    points = np.flatnonzero(depth > 0)
+    if not len(points):
+        return kept
     far = 1e9
-    filled = np.where(measured, depth, np.float32(far))
-    rows, columns = window
-    nearest = cv2.erode(filled, np.ones((rows, columns), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=(far,))
-    return np.where(measured & (filled <= nearest * ratio + margin), depth, np.float32(0))
+    first, last = points[[0, -1]] // depth.shape[1]
+    # Beyond the first and the last row with points is nothing nearer.
+    inside, values = points - first * depth.shape[1], depth.take(points)
+    filled = np.full((last - first + 1, depth.shape[1]), far, np.float32)
+    filled.put(inside, values)
+    nearest = cv2.erode(filled, np.ones(window, np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=(far,))
+    seen = values <= nearest.take(inside) * np.float32(ratio) + np.float32(margin)
+    kept.put(points[seen], values[seen])
+    return kept
 
 
 def see_through_window(depth: NDArray[np.float32]) -> tuple[int, int]:

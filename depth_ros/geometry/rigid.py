@@ -18,7 +18,8 @@ def from_xyz_quat(xyz: Sequence[float], quat: Sequence[float]) -> FloatArray:
 
     Raises GeometryError when a value is not finite or the quaternion is far from unit length.
     """
-    norm = float(np.linalg.norm(quat))
+    with np.errstate(over="ignore"):
+        norm = float(np.linalg.norm(quat))
     if len(xyz) != 3 or len(quat) != 4 or not np.isfinite([*xyz, *quat]).all() or abs(norm - 1) > 0.01:
         raise GeometryError(
             f"transform xyz {list(xyz)} quat {list(quat)}: give 3 metres and a unit quaternion (x y z w)"
@@ -42,7 +43,11 @@ def to_xyz_quat(T: FloatArray) -> tuple[FloatArray, FloatArray]:
 def apply(T: FloatArray, xyz: NDArray[np.floating]) -> NDArray[np.floating]:
     """Map points [N,3] by T, in the dtype of the points."""
     rotation, translation = T[:3, :3].astype(xyz.dtype), T[:3, 3].astype(xyz.dtype)
-    return xyz @ rotation.T + translation
+    mapped = xyz @ rotation.T
+    # Column by column: a broadcast along three numbers costs as much as the product.
+    for axis in range(3):
+        mapped[:, axis] += translation[axis]
+    return mapped
 
 
 def invert(T: FloatArray) -> FloatArray:
@@ -56,10 +61,3 @@ def compose(*motions: FloatArray) -> FloatArray:
     for motion in motions:
         T = T @ motion
     return T
-
-
-def interpolate(start: FloatArray, end: FloatArray, fraction: float) -> FloatArray:
-    """Move from `start` (fraction 0) to `end` (fraction 1): linear translation, constant turning rate."""
-    turn = Rotation.from_matrix(start[:3, :3].T @ end[:3, :3]).as_rotvec()
-    rotation = start[:3, :3] @ Rotation.from_rotvec(fraction * turn).as_matrix()
-    return from_rotation(rotation, (1 - fraction) * start[:3, 3] + fraction * end[:3, 3])

@@ -68,12 +68,15 @@ def line_spacing(measured: NDArray[np.bool_]) -> tuple[float, float]:
     measured: bool [H,W]. The second is the lower quartile of the gaps that image columns cross. Both are 0 without at
     least two points beside, and two lines above, one another.
     """
-    row, column = np.divmod(np.flatnonzero(measured), measured.shape[1])
-    steps = np.diff(column)[np.diff(row) == 0]
+    place = np.flatnonzero(measured)
+    steps = np.diff(place)[np.diff(place // measured.shape[1]) == 0]
     if not steps.size:
         return 0.0, 0.0
     step = float(np.median(steps))
-    lines = cv2.dilate(measured.astype(np.uint8), np.ones((1, 2 * round(step) + 1), np.uint8))
+    # One empty row before the first line shows where that begins.
+    first, last = place[[0, -1]] // measured.shape[1]
+    measured = measured[max(0, first - 1) : last + 1]
+    lines = cv2.dilate(measured.view(np.uint8), np.ones((1, 2 * round(step) + 1), np.uint8))
     # Every column is like its neighbours, as the lines were made wider than their steps.
     sampled = np.ascontiguousarray(lines[:, :: max(1, round(step))].T)
     place = np.flatnonzero(np.diff(sampled, axis=1) == 1)

@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from depth_ros.errors import MessageError
 from depth_ros.frame import PointCloud
-from depth_ros.messages.payload import payload, require, stamp_ns
+from depth_ros.messages.payload import payload, require, stamp_ns, whole
 
 DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 _INTENSITY = ("intensity", "i", "reflectivity")
 _RING = ("ring", "channel", "line", "laser_id")
 _TIME = ("t", "time", "timestamp", "offset_time", "time_stamp")
 _UNITS_NS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
-_LARGEST_NS = 9e18
+# With any stamp added to it an int64 holds it.
+_LARGEST_NS = 4e18
 _LONGEST_SCAN_NS = 1e12
 
 
@@ -67,13 +68,14 @@ def decode_cloud(msg: Any, time_unit: str = "auto", scan_stamp: str = "start") -
 def _check_is_cloud(msg: Any) -> None:
     if hasattr(msg, "lidar_id") and not hasattr(msg, "fields"):
         raise MessageError("a Livox CustomMsg is no PointCloud2: set the Livox driver's xfer_format to 0")
-    require(msg, "PointCloud2", "fields", "height", "width", "point_step", "row_step", "is_bigendian", "data")
+    require(msg, "PointCloud2", "fields", "height", "width", "point_step", "row_step", "is_bigendian", "data", "header")
+    require(msg.header, "Header", "stamp")
 
 
 def _points(msg: Any) -> NDArray[Any]:
     """View the cloud as a flat structured array of the fields that are used (one copy when rows are padded)."""
-    height, width, step, data = int(msg.height), int(msg.width), int(msg.point_step), payload(msg.data)
-    row_step = int(msg.row_step) or width * step
+    height, width, step = (whole(msg, name) for name in ("height", "width", "point_step"))
+    row_step, data = whole(msg, "row_step") or width * step, payload(msg.data)
     if len(data) != row_step * height or row_step < width * step or min(height, width, step) < 0:
         raise MessageError(
             f"PointCloud2 of {width}x{height} points holds {len(data)} bytes, row_step is {row_step}, "
@@ -95,28 +97,37 @@ def _points(msg: Any) -> NDArray[Any]:
 
 def _columns(msg: Any, step: int) -> dict[str, Column]:
     """Return the fields that a PointCloud takes, checked."""
-    columns = {}
-    for field in msg.fields:
+    columns, fields = {}, _fields(msg)
+    for field in fields:
         if field.name not in ("x", "y", "z", *_INTENSITY, *_RING, *_TIME):
             continue
-        if field.datatype not in DATATYPES:
+        kind, offset = whole(field, "datatype"), whole(field, "offset")
+        if kind not in DATATYPES:
+            raise MessageError(f"PointCloud2 field {field.name} has datatype {kind}: give 1 (INT8) to 8 (FLOAT64)")
+        dtype = np.dtype(DATATYPES[kind]).newbyteorder(">" if msg.is_bigendian else "<")
+        if offset < 0 or offset + dtype.itemsize > step:
             raise MessageError(
-                f"PointCloud2 field {field.name} has datatype {field.datatype}: give 1 (INT8) to 8 (FLOAT64)"
-            )
-        dtype = np.dtype(DATATYPES[field.datatype]).newbyteorder(">" if msg.is_bigendian else "<")
-        if field.offset < 0 or field.offset + dtype.itemsize > step:
-            raise MessageError(
-                f"PointCloud2 field {field.name} at offset {field.offset} leaves the point of {step} bytes: "
+                f"PointCloud2 field {field.name} at offset {offset} leaves the point of {step} bytes: "
                 "correct the publisher's offsets or point_step"
             )
-        columns[field.name] = Column(dtype, int(field.offset))
+        columns[field.name] = Column(dtype, offset)
     for name in "xyz":
         if name not in columns:
-            names = ", ".join(field.name for field in msg.fields) or "none"
+            names = ", ".join(str(field.name)[:20] for field in fields[:20]) or "none"
             raise MessageError(f"PointCloud2 has no field {name} (fields: {names}): publish x, y and z")
         if columns[name].dtype.kind != "f":
             raise MessageError(f"PointCloud2 field {name} is {columns[name].dtype.name}: publish float32 or float64")
     return columns
+
+
+def _fields(msg: Any) -> list[Any]:
+    try:
+        fields = list(msg.fields)
+    except TypeError as error:
+        raise MessageError(f"PointCloud2 fields are a {type(msg.fields).__name__}: publish PointField[]") from error
+    for field in fields:
+        require(field, "PointField", "name", "offset", "datatype")
+    return fields
 
 
 def _xyz(points: NDArray[Any]) -> NDArray[np.float32]:

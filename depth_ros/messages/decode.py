@@ -11,7 +11,7 @@ from depth_ros.errors import GeometryError, MessageError
 from depth_ros.geometry.camera import Camera
 from depth_ros.messages.clouds import decode_cloud
 from depth_ros.messages.images import decode_array, decode_image
-from depth_ros.messages.payload import require, stamp_ns
+from depth_ros.messages.payload import require, stamp_ns, whole
 
 __all__ = ["decode_array", "decode_camera", "decode_cloud", "decode_image", "is_rectified", "stamp_ns"]
 RECTIFIED_WORDS = frozenset({"rect", "rectified"})
@@ -29,12 +29,14 @@ def decode_camera(info: Any) -> Camera:
     if not K.any():
         raise MessageError("CameraInfo has a K of zeros (uncalibrated camera): calibrate it, or load its calibration")
     model = str(info.distortion_model) if D.any() else "plumb_bob"
-    width, height, roi = int(info.width), int(info.height), info.roi
+    width, height = whole(info, "width"), whole(info, "height")
+    require(info.roi, "RegionOfInterest", "x_offset", "y_offset", "width", "height")
+    x, y, wide, high = (whole(info.roi, name) for name in ("x_offset", "y_offset", "width", "height"))
+    bins = max(1, whole(info, "binning_x")), max(1, whole(info, "binning_y"))
     try:
         camera = Camera(K, width, height, D=D, distortion_model=model, R=R, P=P)
-        if roi.width and roi.height:
-            camera = camera.crop(int(roi.x_offset), int(roi.y_offset), int(roi.width), int(roi.height))
-        bins = max(1, int(info.binning_x)), max(1, int(info.binning_y))
+        if wide and high:
+            camera = camera.crop(x, y, wide, high)
         return camera if bins == (1, 1) else camera.binned(*bins)
     except GeometryError as error:
         raise MessageError(f"CameraInfo of {width}x{height}: {error}") from error
@@ -59,5 +61,5 @@ def _values(info: Any, name: str) -> NDArray[np.float64]:
         values = getattr(info, name)
     try:
         return np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise MessageError(f"CameraInfo {name} holds no numbers: publish float64 values") from error

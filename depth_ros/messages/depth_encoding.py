@@ -22,15 +22,15 @@ def decode_depth(msg: Any) -> Depth:
     32FC1 is metres; +inf (beyond range) and -inf (too near) stay as REP 117 means them, finite values that are not
     positive become NaN. 16UC1 and mono16 are millimetres, 0 = unknown. Raises MessageError on any other encoding.
     """
-    array = decode_array(msg)
-    if msg.encoding == "32FC1":
+    array, encoding = decode_array(msg), str(msg.encoding)
+    if encoding == "32FC1":
         depth: Depth = array.copy()
         with np.errstate(invalid="ignore"):
             depth[(depth <= 0) & (depth > -np.inf)] = np.nan
         return depth
-    if msg.encoding in ("16UC1", "mono16"):
+    if encoding in ("16UC1", "mono16"):
         return _from_uint16(array, 1000)
-    raise MessageError(f"image encoding {msg.encoding} is no depth: publish 32FC1 (metres) or 16UC1 (millimetres)")
+    raise MessageError(f"image encoding {encoding} is no depth: publish 32FC1 (metres) or 16UC1 (millimetres)")
 
 
 def depth_to_uint16_mm(depth: Depth) -> NDArray[np.uint16]:
@@ -41,8 +41,8 @@ def depth_to_uint16_mm(depth: Depth) -> NDArray[np.uint16]:
 def write_depth(path: str | Path, depth: Depth) -> None:
     """Write depth (float32 [H,W], metres, NaN = unknown) to a file of the form that its suffix names.
 
-    .npy: the array as it is. .png: 16 bit, value = metres x 256 (KITTI), 0 = unknown or beyond 255.99 m. Raises
-    MessageError on another suffix or a path that cannot be written.
+    .npy: the array as it is, +Inf and -Inf of REP 117 with it. .png: 16 bit, value = metres x 256 (KITTI), 0 = unknown,
+    out of range or beyond 255.99 m. Raises MessageError on another suffix or a path that cannot be written.
     """
     path = Path(path)
     try:
@@ -56,7 +56,10 @@ def write_depth(path: str | Path, depth: Depth) -> None:
 
 
 def read_depth(path: str | Path) -> Depth:
-    """Read depth as float32 [H,W], metres, NaN = unknown, from a file that `write_depth` or KITTI wrote."""
+    """Read depth as float32 [H,W], metres, NaN = unknown, from a file that `write_depth` or KITTI wrote.
+
+    An .npy file may hold the +Inf and -Inf of REP 117.
+    """
     path = Path(path)
     suffix = _suffix(path)
     try:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.errors import MessageError
-from depth_ros.frame import DepthMap, PointCloud
+from depth_ros.frame import DepthMap, PointCloud, Source
 from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
-from depth_ros.geometry.cloud import depth_to_points
+from depth_ros.geometry.cloud import NO_FILTER, CloudFilter, depth_to_points, hidden_points
 from depth_ros.messages.clouds import DATATYPES
 from depth_ros.messages.depth_encoding import Depth, depth_to_uint16_mm
 from depth_ros.messages.images import Layout, layout
@@ -80,10 +80,17 @@ def _check_array(image: NDArray[Any], encoding: str, kind: Layout) -> None:
         )
 
 
-def encode_depth(make: MessageFactory, stamp_ns: int, frame_id: str, depth: Depth, encoding: str = "32FC1") -> Any:
-    """Make an Image of depth (float32 [H,W], metres, NaN = unknown) as 32FC1 metres or 16UC1 millimetres (REP 118)."""
+def encode_depth(
+    make: MessageFactory, stamp_ns: int, frame_id: str, depth: Depth, encoding: str = "32FC1", *, rep117: bool = True
+) -> Any:
+    """Make an Image of depth (float32 [H,W], metres, NaN = unknown) as 32FC1 metres or 16UC1 millimetres (REP 118).
+
+    rep117: 32FC1 keeps +Inf (beyond the range) and -Inf (too near); otherwise they become NaN. 16UC1 is 0 for all.
+    """
     if encoding == "32FC1":
-        return encode_image(make, stamp_ns, frame_id, np.asarray(depth, np.float32), encoding)
+        depth = np.asarray(depth, np.float32)
+        stated = depth if rep117 else np.where(np.isinf(depth), np.float32(np.nan), depth)
+        return encode_image(make, stamp_ns, frame_id, stated, encoding)
     if encoding == "16UC1":
         return encode_image(make, stamp_ns, frame_id, depth_to_uint16_mm(depth), encoding)
     raise MessageError(f"depth encoding {encoding!r} is unknown: give 32FC1 or 16UC1")
@@ -134,20 +141,27 @@ def encode_cloud(make: MessageFactory, stamp_ns: int, frame_id: str, cloud: Poin
     return _encode_points(make, stamp_ns, frame_id, points, is_dense=True)
 
 
-def encode_depth_cloud(make: MessageFactory, depth_map: DepthMap, stride: int = 1) -> Any:
+def encode_depth_cloud(
+    make: MessageFactory, depth_map: DepthMap, stride: int = 1, chosen: CloudFilter = NO_FILTER
+) -> Any:
     """Make the organised PointCloud2 of a depth map: every `stride`-th pixel of every `stride`-th row.
 
     Fields x y z float32 (metres, optical frame), rgb (0x00RRGGBB in the bits of a float32), sigma float32 (metres),
-    source uint8; point_step 24, NaN where the depth is unknown.
+    source uint8; point_step 24. x y z are NaN where the depth is unknown or out of range, or the point is left out as
+    `chosen` says.
     """
-    points = _depth_points(depth_map, stride)
+    points = _depth_points(depth_map, stride, chosen)
     return _encode_points(make, depth_map.stamp_ns, depth_map.frame_id, points, is_dense=False)
 
 
-def _depth_points(depth_map: DepthMap, stride: int) -> NDArray[Any]:
+def _depth_points(depth_map: DepthMap, stride: int, chosen: CloudFilter) -> NDArray[Any]:
     """Return the fields of every pixel as _DEPTH_POINT [ceil(H/stride), ceil(W/stride)], interleaved by OpenCV."""
     pick = (slice(None, None, stride), slice(None, None, stride))
-    xyz = depth_to_points(depth_map.depth, depth_map.camera, stride)
+    hidden = None
+    if chosen != NO_FILTER:
+        measured = depth_map.source == Source.MEASURED
+        hidden = hidden_points(depth_map.depth, depth_map.sigma, measured, chosen, stride)
+    xyz = depth_to_points(depth_map.depth, depth_map.camera, stride, hidden)
     source = depth_map.source[pick].astype("<u4")
     rgb = np.zeros_like(source) if depth_map.rgb is None else _packed_rgb(depth_map.rgb[pick])
     points = np.empty((*source.shape, 6), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,20 @@ from depth_ros.errors import MessageError
 
 
 def stamp_ns(stamp: Any) -> int:
-    """Return a builtin_interfaces/Time (`sec`, `nanosec`) as integer nanoseconds."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+    """Return a builtin_interfaces/Time (`sec`, `nanosec`) as integer nanoseconds; MessageError when it is none."""
+    require(stamp, "stamp", "sec", "nanosec")
+    return whole(stamp, "sec") * 1_000_000_000 + whole(stamp, "nanosec")
+
+
+def whole(message: Any, name: str) -> int:
+    """Return the attribute `name` of a message as an int; MessageError when it is no whole number."""
+    value = getattr(message, name)
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise MessageError(
+            f"{name} of a {type(message).__name__} is a {type(value).__name__}: publish a whole number"
+        ) from error
 
 
 def payload(data: Any) -> NDArray[np.uint8]:
@@ -27,7 +40,7 @@ def payload(data: Any) -> NDArray[np.uint8]:
         if isinstance(data, np.ndarray):
             return np.ascontiguousarray(data).reshape(-1).view(np.uint8)
         return np.frombuffer(data, np.uint8)
-    except (TypeError, ValueError, BufferError) as error:
+    except (TypeError, ValueError, BufferError, OverflowError) as error:
         raise MessageError(f"message data of type {type(data).__name__} holds no bytes: publish uint8[]") from error
 
 
@@ -38,3 +51,8 @@ def require(message: Any, kind: str, *names: str) -> None:
         raise MessageError(
             f"a {type(message).__name__} without {', '.join(missing)} is no {kind}: check the topic's type"
         )
+
+
+def brief(error: Exception) -> str:
+    """Return the text of another library's error in one line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -32,6 +32,8 @@ class Model:
 
     def __init__(self, path: Path, engine: str = "auto", precision: str = "auto", threads: int = 0) -> None:
         self.path, self.card = path, read_card(path)
+        self.building = ""
+        """What is being built right now, or empty."""
         least = self.card.size_multiple
         self.engine = make_engine(path, engine, threads, (2 * least, 2 * least), precision)
         check_signature(self.card, self.engine.inputs, self.engine.outputs)
@@ -50,7 +52,11 @@ class Model:
 
     def build(self, height: int, width: int) -> None:
         """Build the engine for images of this size, unless that is done; raises as `run`."""
-        self.engine.fit(shapes_at(self.engine.inputs, self._size_for(height, width)))
+        self.building = f"the engine of {self.card.title} for {width}x{height}"
+        try:
+            self.engine.fit(shapes_at(self.engine.inputs, self._size_for(height, width)))
+        finally:
+            self.building = ""
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         """Return the graph's outputs for one image.

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from depth_ros.config import check, setting
+from depth_ros.errors import ConfigError
 
 RELIABILITIES = ("auto", "reliable", "best_effort")
+NAMESPACE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+@dataclass(frozen=True)
+class SensorConfig:
+    """Which sensors there are. A name is the namespace of its topics; the empty one stands for none."""
+
+    cameras: list[str] = setting(
+        [""], "cameras: front reads front/image and writes front/depth/image_rect; empty: image", read_only=True
+    )
+    lidars: list[str] = setting([""], "LiDARs: top reads top/points; empty: points", read_only=True)
+
+    def __post_init__(self) -> None:
+        check(self)
+        for setting_name, names in (("cameras", self.cameras), ("lidars", self.lidars)):
+            repeated = {name for name in names if names.count(name) > 1}
+            if repeated:
+                raise ConfigError(f"{setting_name} has '{repeated.pop()}' twice: give every sensor a name of its own")
+            wrong = [name for name in names if name and not NAMESPACE.fullmatch(name)]
+            if wrong or not names:
+                raise ConfigError(
+                    f"{setting_name} has '{wrong[0] if wrong else ''}': give names such as front (letters, digits, _)"
+                )
 
 
 @dataclass(frozen=True)
@@ -28,6 +53,14 @@ class InputConfig:
         read_only=True,
     )
     input_depth: int = setting(10, "messages of each input that are kept at most", low=1, high=100, read_only=True)
+    point_time_unit: str = setting(
+        "auto",
+        "unit of the points' time field; auto: integers ns, float32 s, float64 s or ns by its size",
+        choices=("auto", "s", "ms", "us", "ns"),
+    )
+    scan_stamp: str = setting(
+        "start", "whether a scan's stamp is its first or its last moment", choices=("start", "end")
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -40,7 +73,20 @@ class OutputConfig:
     depth_encoding: str = setting(
         "32FC1", "depth/image_rect as 32FC1 (m, NaN unknown) or 16UC1 (mm, 0 unknown)", choices=("32FC1", "16UC1")
     )
+    rep117: bool = setting(True, "32FC1 tells +Inf (beyond max_depth) and -Inf (too near) from NaN; false: NaN for all")
     cloud_stride: int = setting(1, "depth/points takes every n-th row and column", low=1, high=64)
+    max_sigma: float = setting(
+        0.0, "depth/points leaves out points of a larger sigma, or of none (m; 0: off)", low=0.0, high=1000.0
+    )
+    max_sigma_ratio: float = setting(
+        0.0,
+        "depth/points leaves out points of a larger sigma relative to depth, or of none (0: off)",
+        low=0.0,
+        high=1.0,
+    )
+    flying_pixels: bool = setting(
+        False, "depth/points leaves out flying pixels: completed ones that hang between two surfaces"
+    )
     output_reliability: str = setting(
         "reliable", "what the output topics offer", choices=("reliable", "best_effort"), read_only=True
     )
@@ -64,9 +110,33 @@ class ExtrinsicsConfig:
         "", "YAML file with the key extrinsics, as in this node's parameters", read_only=True
     )
     extrinsics_links: list[str] = setting(["lidar"], "names of the transforms extrinsics.<name>", read_only=True)
+    extrinsics_timeout: float = setting(
+        0.05, "how long to wait for a transform of TF at the image's stamp (s)", low=0.0, high=5.0, read_only=True
+    )
 
     def __post_init__(self) -> None:
         check(self)
+
+
+@dataclass(frozen=True)
+class MotionConfig:
+    """Where the robot's own motion comes from, by which every point is moved to the image's time (deskew)."""
+
+    pose_source: str = setting(
+        "auto",
+        "odometry (the topic odometry), tf (fixed_frame), none, or auto: odometry if it is published, else tf",
+        choices=("auto", "none", "tf", "odometry"),
+        read_only=True,
+    )
+    fixed_frame: str = setting("odom", "frame of TF in which the world stands still", read_only=True)
+    pose_timeout: float = setting(
+        0.1, "how long a frame waits for the pose at its stamp (s)", low=0.0, high=5.0, read_only=True
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if not self.fixed_frame:
+            raise ConfigError("fixed_frame is empty: name a frame such as odom, or set pose_source to none")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""The inputs of a node: subscribe, decode, give each image its camera, pair it with its scan."""
+"""The sensors of a node, each decoded once: a camera's images with their CameraInfo, and a LiDAR's scans."""
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any, NamedTuple
@@ -12,40 +12,30 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
-from depth_ros.config import PairingConfig
-from depth_ros.errors import DepthRosError, MessageError
+from depth_ros.errors import MessageError
 from depth_ros.frame import PointCloud
 from depth_ros.geometry.camera import Camera
 from depth_ros.messages.decode import decode_camera, decode_cloud, decode_image, is_rectified, stamp_ns
 from depth_ros.nodes.config import InputConfig
-from depth_ros.nodes.diagnostics import Statistics
+from depth_ros.nodes.drops import Counting, drops_counted
+from depth_ros.nodes.evidence import Topic
 from depth_ros.nodes.parameters import ParameterGroup
-from depth_ros.nodes.qos import InputSubscription, steady_timer
-from depth_ros.pairing import Pair, Pairer
+from depth_ros.nodes.qos import InputSubscription
+from depth_ros.pairing import Pair, Stamped
 
-TOPICS = ("image", "camera_info", "points")
 # A first CameraInfo that stock Fast DDS loses behind large messages is repaired at the next heartbeat, 3 s later.
 WAITING_IMAGES = 40
-POLL_S = 0.01
-NOT_DROPS = frozenset({"paired", "time_jump", "scan_unused"})
-WHY = {
-    "image_without_scan": "no scan has arrived: check the topic points",
-    "scan_too_far": "no scan within sync_slop of the image: check that both sensors share a clock, or raise it",
-    "image_duplicate": "an image with this stamp is here already",
-    "image_out_of_order": "a later image has been settled already",
-    "image_queue_full": "more than queue_size images wait for a scan",
-    "image_time_jump": "time jumped back (a bag that starts again?): what waited is forgotten",
-    "scan_duplicate": "a scan with this stamp is here already",
-}
 
 
 class ImageInput(NamedTuple):
-    """A decoded image with its camera: rgb uint8 [H,W,3]; arrived_ns on the steady clock."""
+    """A decoded image with its camera: rgb uint8 [H,W,3]; arrived_ns and decoded_ns on the steady clock."""
 
     frame_id: str
     rgb: NDArray[np.uint8]
     camera: Camera
     arrived_ns: int
+    decoded_ns: int
+    decode_s: float
 
 
 class ScanInput(NamedTuple):
@@ -53,61 +43,49 @@ class ScanInput(NamedTuple):
 
     frame_id: str
     points: PointCloud
+    decode_s: float
 
 
 InputPair = Pair[ImageInput, ScanInput]
+Scans = tuple[Stamped[ScanInput], ...]
+OnImage = Callable[[int, ImageInput], None]
+OnScan = Callable[[str, int, ScanInput], None]
 
 
-class Inputs:
-    """Subscribes to image, camera_info and points, and hands every settled pair to `on_pair`.
+def topic_of(sensor: str, topic: str) -> str:
+    """Return the relative name of a sensor's topic; the sensor without a name has none in front."""
+    return f"{sensor}/{topic}" if sensor else topic
+
+
+class CameraInput:
+    """Subscribes to image and camera_info of one camera, and hands every decoded image to `on_image` with its stamp.
 
     The newest CameraInfo belongs to an image; images that come before the first one wait for it
     (`WAITING_IMAGES` at most). Whatever cannot be used is a counted drop of `statistics`, never an exception.
     """
 
     def __init__(
-        self,
-        node: Node,
-        config: ParameterGroup[InputConfig],
-        pairing: PairingConfig,
-        statistics: Statistics,
-        on_pair: Callable[[InputPair], None],
+        self, node: Node, name: str, config: ParameterGroup[InputConfig], statistics: Counting, on_image: OnImage
     ) -> None:
-        self._node, self._config, self._statistics, self._on_pair = node, config, statistics, on_pair
+        self._node, self._config, self._statistics, self._on_decoded = node, config, statistics, on_image
         self._calibration: Camera | None = None
         self._camera: Camera | None = None
         self._waiting: deque[tuple[Any, int]] = deque()
         self._rectification = ""
-        self._start_pairing(pairing)
-        self._timer = steady_timer(node, POLL_S, self._on_timer)
         value = config.value
         compressed = value.image_transport == "compressed"
-        image_topic = node.resolve_topic_name("image") + ("/compressed" if compressed else "")
-        image_kind = CompressedImage if compressed else Image
-        self._subscriptions = [
-            InputSubscription(node, kind, topic, callback, value.input_reliability, value.input_depth)
-            for kind, topic, callback in (
-                (CameraInfo, "camera_info", self._on_camera_info),
-                (image_kind, image_topic, self._on_image),
-                (PointCloud2, "points", self._on_points),
-            )
-        ]
-
-    def set_pairing(self, config: PairingConfig) -> None:
-        """Pair by `config` from now on; what waits is settled by what was in force."""
-        self.flush()
-        self._start_pairing(config)
-
-    def flush(self) -> None:
-        """Settle every image that waits for a scan with the scans that are here."""
-        self._settle(self._pairer.flush())
+        kind, suffix = (CompressedImage, "/compressed") if compressed else (Image, "")
+        how = value.input_reliability, value.input_depth
+        info_topic = topic_of(name, "camera_info")
+        self._info_input = InputSubscription(node, CameraInfo, info_topic, self._on_camera_info, *how)
+        self._image_input = InputSubscription(node, kind, topic_of(name, "image"), self._on_image, *how, suffix=suffix)
 
     def choose_camera(self) -> None:
         """Take the last CameraInfo as `image_is_rectified` says now, and log that when it is new."""
         if self._calibration is None:
             return
         camera, choice = self._calibration, self._config.value.image_is_rectified
-        rectified = choice == "true" or (choice == "auto" and is_rectified(self._subscriptions[1].topic, camera))
+        rectified = choice == "true" or (choice == "auto" and is_rectified(self._image_input.topic, camera))
         self._camera = camera.rectified() if rectified else camera
         state = "rectified already" if rectified else "not rectified, so it will be"
         said = f"the image is taken as {state} (image_is_rectified: {choice})"
@@ -115,89 +93,97 @@ class Inputs:
             self._rectification = said
             self._node.get_logger().info(said)
 
+    def evidence(self) -> list[Topic]:
+        """Return what is known of the topics."""
+        return [self._image_input.evidence(), self._info_input.evidence()]
+
     def close(self) -> None:
         """End the subscriptions; images that still wait for a CameraInfo are counted drops."""
-        self._node.destroy_timer(self._timer)
-        for subscription in self._subscriptions:
-            subscription.close()
+        self._info_input.close()
+        self._image_input.close()
         if self._waiting:
             self._drop_without_camera_info(len(self._waiting))
             self._waiting.clear()
 
-    def _start_pairing(self, config: PairingConfig) -> None:
-        self._pairer: Pairer[ImageInput, ScanInput] = Pairer(config)
-        self._counted: Counter[str] = Counter()
-        self._wait_ns = round(max(config.max_wait, config.lost_after) * 1e9)
-        self._last_image_ns = 0
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        self._statistics.receive("camera_infos")
+        with drops_counted(self._statistics, "bad_camera_info"):
+            self._calibration = decode_camera(message)
+            self.choose_camera()
+        self._take_waiting()
 
     def _on_image(self, message: Any) -> None:
         self._statistics.receive("images")
         self._waiting.append((message, monotonic_ns()))
-        if self._camera is not None:
-            self._take_images(self._camera)
-        elif len(self._waiting) > WAITING_IMAGES:
+        self._take_waiting()
+        if len(self._waiting) > WAITING_IMAGES:
             self._waiting.popleft()
             self._drop_without_camera_info(1)
 
+    def _take_waiting(self) -> None:
+        while self._waiting and self._camera is not None:
+            message, arrived_ns = self._waiting.popleft()
+            with drops_counted(self._statistics, "bad_image"):
+                image = _decoded_image(message, self._camera, arrived_ns)
+                self._on_decoded(stamp_ns(message.header.stamp), image)
+
     def _drop_without_camera_info(self, count: int) -> None:
-        text = f"no usable CameraInfo on {self._subscriptions[0].topic} yet: publish one, or remap it"
+        remedy = "publish one, or remap it" if self._info_input.evidence().received == 0 else "see bad_camera_info"
+        text = f"no usable CameraInfo on {self._info_input.topic} yet: {remedy}"
         self._statistics.drop("no_camera_info", text, count=count)
 
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        self._statistics.receive("camera_infos")
-        try:
-            self._calibration = decode_camera(message)
-        except DepthRosError as error:
-            self._statistics.drop("bad_camera_info", str(error))
-            return
-        self.choose_camera()
-        if self._camera is not None:
-            self._take_images(self._camera)
 
-    def _take_images(self, camera: Camera) -> None:
-        while self._waiting:
-            message, arrived_ns = self._waiting.popleft()
-            try:
-                image = self._decode_image(message, camera, arrived_ns)
-            except DepthRosError as error:
-                self._statistics.drop("bad_image", str(error))
-                continue
-            self._last_image_ns = monotonic_ns()
-            self._timer.reset()
-            self._settle(self._pairer.add_image(stamp_ns(message.header.stamp), image, self._last_image_ns))
+class LidarInput:
+    """Subscribes to points of one LiDAR, and hands every decoded scan to `on_scan` with the LiDAR's name and its stamp.
+
+    Whatever cannot be used is a counted drop of `statistics`, never an exception.
+    """
+
+    def __init__(
+        self, node: Node, name: str, config: ParameterGroup[InputConfig], statistics: Counting, on_scan: OnScan
+    ) -> None:
+        self._name, self._config, self._statistics, self._on_decoded = name, config, statistics, on_scan
+        how = config.value.input_reliability, config.value.input_depth
+        self._input = InputSubscription(node, PointCloud2, topic_of(name, "points"), self._on_points, *how)
+
+    def evidence(self) -> Topic:
+        """Return what is known of the topic."""
+        return self._input.evidence()
+
+    def close(self) -> None:
+        """End the subscription."""
+        self._input.close()
 
     def _on_points(self, message: PointCloud2) -> None:
         self._statistics.receive("scans")
-        try:
-            points = decode_cloud(message)
-            if not len(points):
-                raise MessageError("the cloud has no finite point: check the LiDAR")
-        except DepthRosError as error:
-            self._statistics.drop("bad_points", str(error))
-            return
-        scan = ScanInput(message.header.frame_id, points)
-        self._settle(self._pairer.add_scan(stamp_ns(message.header.stamp), scan, monotonic_ns()))
+        begun_ns = monotonic_ns()
+        with drops_counted(self._statistics, "bad_points"):
+            points = decode_points(message, self._config.value.point_time_unit, self._config.value.scan_stamp)
+            scan = ScanInput(message.header.frame_id, points, (monotonic_ns() - begun_ns) / 1e9)
+            self._on_decoded(self._name, stamp_ns(message.header.stamp), scan)
 
-    def _decode_image(self, message: Any, camera: Camera, arrived_ns: int) -> ImageInput:
-        rgb = decode_image(message)
-        if rgb.shape[:2] != (camera.height, camera.width):
-            raise MessageError(
-                f"image is {rgb.shape[1]}x{rgb.shape[0]}, its CameraInfo {camera.width}x{camera.height}: "
-                "publish the CameraInfo of this image mode"
-            )
-        return ImageInput(message.header.frame_id, rgb, camera, arrived_ns)
 
-    def _on_timer(self) -> None:
-        now = monotonic_ns()
-        self._settle(self._pairer.poll(now))
-        if now - self._last_image_ns > self._wait_ns:
-            self._timer.cancel()
+def decode_picture(message: Any, camera: Camera) -> NDArray[np.uint8]:
+    """Return the picture of an image message, uint8 [H,W,3]; MessageError when it is not of its camera's size."""
+    rgb = decode_image(message)
+    if rgb.shape[:2] != (camera.height, camera.width):
+        raise MessageError(
+            f"image is {rgb.shape[1]}x{rgb.shape[0]}, its CameraInfo {camera.width}x{camera.height}: "
+            "publish the CameraInfo of this image mode"
+        )
+    return rgb
 
-    def _settle(self, pairs: list[InputPair]) -> None:
-        for reason, count in self._pairer.counters.items():
-            new = count - self._counted[reason]
-            self._counted[reason] = count
-            if new and reason not in NOT_DROPS:
-                self._statistics.drop(reason, WHY.get(reason, reason), count=new)
-        for pair in pairs:
-            self._on_pair(pair)
+
+def decode_points(message: Any, time_unit: str = "auto", scan_stamp: str = "start") -> PointCloud:
+    """Return the points of a cloud as `decode_cloud` does; MessageError when there is none."""
+    points = decode_cloud(message, time_unit, scan_stamp)
+    if not len(points):
+        raise MessageError("the cloud has no finite point: check the LiDAR")
+    return points
+
+
+def _decoded_image(message: Any, camera: Camera, arrived_ns: int) -> ImageInput:
+    begun_ns = monotonic_ns()
+    rgb = decode_picture(message, camera)
+    decoded_ns = monotonic_ns()
+    return ImageInput(message.header.frame_id, rgb, camera, arrived_ns, decoded_ns, (decoded_ns - begun_ns) / 1e9)

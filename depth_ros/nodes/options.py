@@ -1,4 +1,4 @@
-"""What the player and the recorder can be asked for; without rclpy, so that the help is shown on every machine."""
+"""What the player, the recorder and the doctor can be asked for; without rclpy, so that the help is always shown."""
 
 from __future__ import annotations
 
@@ -56,6 +56,24 @@ class RecordOptions:
     overwrite: bool = False
     reliability: str = "auto"
     depth: int = setting(50, "keep-last of the subscriptions", low=1, high=10_000)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class InspectOptions:
+    """Which inputs `depth_ros doctor --topics` looks at, and for how long (s).
+
+    extrinsics: YAML file as for completion_node's extrinsics_file; "": /tf. sync_slop: as the node's parameter (s).
+    """
+
+    image: str = "image"
+    camera_info: str = "camera_info"
+    points: str = "points"
+    seconds: float = setting(5.0, "how long to look (s)", low=2.0, high=DAY_S)
+    extrinsics: str = ""
+    sync_slop: float = setting(0.06, "largest distance in time between image and scan (s)", low=0.0, high=10.0)
 
     def __post_init__(self) -> None:
         check(self)

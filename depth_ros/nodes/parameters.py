@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import Field, fields
+from difflib import get_close_matches
+from traceback import format_exc
 from typing import Any, Generic, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -16,59 +19,117 @@ from depth_ros.errors import ConfigError, DepthRosError
 
 T = TypeVar("T")
 
+# What every node of ROS takes, whether its distribution knows it or not.
+STANDARD = ("use_sim_time", "start_type_description_service")
+STANDARD_PREFIXES = ("qos_overrides.",)
+
 
 class ParameterGroup(Generic[T]):
     """One settings object, held as parameters `<prefix><field>` of a node.
 
-    value: the settings as they stand. Raises ConfigError, in one line, when an override has a wrong type or range.
+    value: the settings as they stand; fields: the settings' fields by the parameter's name.
+    Raises ConfigError, in one line, when an override has a wrong type or range.
     """
 
     def __init__(self, node: Node, default: T, prefix: str = "") -> None:
-        self._prefix = prefix
-        self._fields: dict[str, Field[Any]] = {prefix + entry.name: entry for entry in fields(default)}  # type: ignore[arg-type]
-        values = {name: _declare(node, name, entry, default) for name, entry in self._fields.items()}
-        self.value: T = from_mapping(type(default), {self._fields[name].name: values[name] for name in values})
+        self.prefix, self.default = prefix, default
+        self.fields: dict[str, Field[Any]] = {prefix + entry.name: entry for entry in fields(default)}  # type: ignore[arg-type]
+        values = {name: _declare(node, name, entry, default) for name, entry in self.fields.items()}
+        self.value: T = from_mapping(type(default), {self.fields[name].name: values[name] for name in values})
 
     def proposed(self, parameters: Sequence[Parameter]) -> T:
-        """Return the settings with `parameters` set; the very same object when none of them belongs here."""
-        changes = {self._fields[p.name].name: p.value for p in parameters if p.name in self._fields}
+        """Return the settings with `parameters` set; the very same object when that changes nothing here."""
+        changes = {self.fields[p.name].name: p.value for p in parameters if p.name in self.fields}
         if not changes:
             return self.value
-        present = {entry.name: getattr(self.value, entry.name) for entry in self._fields.values()}
-        return from_mapping(type(self.value), {n: _plain(v, present[n]) for n, v in {**present, **changes}.items()})
+        present = {entry.name: getattr(self.value, entry.name) for entry in self.fields.values()}
+        plain = {name: _plain(name, value, present[name]) for name, value in {**present, **changes}.items()}
+        after = from_mapping(type(self.value), plain)
+        return self.value if after == self.value else after
 
 
 Apply = Callable[[Sequence[ParameterGroup[Any]]], None]
+
+
+def refuse_unknown(node: Node) -> None:
+    """Raise ConfigError, naming each, when a parameter file or `-p` sets what the node has not declared.
+
+    Call it once everything is declared: what is misspelt would otherwise be ignored in silence.
+    """
+    # Humble to Kilted keep the overrides of files and command line here, and offer no public way to them.
+    overrides: Mapping[str, Any] = node._parameter_overrides
+    unknown = [
+        name
+        for name in overrides
+        if not node.has_parameter(name) and name not in STANDARD and not name.startswith(STANDARD_PREFIXES)
+    ]
+    if unknown:
+        known = list(node.get_parameters_by_prefix(""))
+        raise ConfigError(f"unknown parameter {', '.join(_with_nearest(name, known) for name in unknown)}")
+
+
+def unused_overrides(node: Node) -> list[str]:
+    """Return the parameters qos_overrides.* that were given and that no topic so far has taken."""
+    overrides: Mapping[str, Any] = node._parameter_overrides
+    return [name for name in overrides if name.startswith(STANDARD_PREFIXES) and not node.has_parameter(name)]
 
 
 def watch(node: Node, groups: Sequence[ParameterGroup[Any]], apply: Apply) -> None:
     """Keep `groups` equal to the node's parameters: a change takes effect, or is refused with its reason.
 
     `apply` is called with the groups that changed, their new values in place; a DepthRosError from it refuses the
-    change, and the old values return.
+    change: the old values return, and `apply` is called once more to bring them into force.
     """
 
+    # Not a post-set callback, which Humble lacks and which cannot refuse. rclpy asks this one after its own checks of
+    # types, ranges and read_only, so that nothing but `apply` itself can still refuse what it is told.
     def on_set(parameters: Sequence[Parameter]) -> SetParametersResult:
         before = [group.value for group in groups]
         try:
             after = [group.proposed(parameters) for group in groups]
-            for group, value in zip(groups, after, strict=True):
-                group.value = value
-            apply([group for group, old in zip(groups, before, strict=True) if group.value is not old])
         except DepthRosError as error:
-            for group, value in zip(groups, before, strict=True):
-                group.value = value
             return SetParametersResult(successful=False, reason=str(error))
-        return SetParametersResult(successful=True)
+        changed = [group for group, old, new in zip(groups, before, after, strict=True) if new is not old]
+        reason = _applied(node, apply, changed, dict(zip(groups, after, strict=True)))
+        if reason:
+            _applied(node, apply, changed, dict(zip(groups, before, strict=True)))
+        return SetParametersResult(successful=not reason, reason=reason)
 
     node.add_on_set_parameters_callback(on_set)
+
+
+def _applied(
+    node: Node, apply: Apply, changed: Sequence[ParameterGroup[Any]], values: Mapping[ParameterGroup[Any], Any]
+) -> str:
+    """Put `values` in place and apply them; return why that was refused, or ''."""
+    for group in changed:
+        group.value = values[group]
+    if not changed:
+        return ""
+    try:
+        apply(changed)
+    except DepthRosError as error:
+        return str(error)
+    except Exception as error:  # what leaves a service's callback ends the executor, and the node with it
+        node.get_logger().error(f"a parameter could not be set, please report:\n{format_exc()}")
+        return f"unexpected error, please report: {error!r}"
+    return ""
+
+
+def _with_nearest(name: str, known: Sequence[str]) -> str:
+    nearest = get_close_matches(name, known, n=1)
+    return f"'{name}' (meant: '{nearest[0]}'?)" if nearest else f"'{name}'"
 
 
 def _declare(node: Node, name: str, entry: Field[Any], defaults: Any) -> Any:
     default = getattr(defaults, entry.name)
     try:
-        return _plain(node.declare_parameter(name, default, _descriptor(entry, default)).value, default)
+        return _plain(name, node.declare_parameter(name, default, _descriptor(entry, default)).value, default)
     except ParameterException as error:
+        with suppress(KeyError):
+            given = node._parameter_overrides[name].value
+            if isinstance(default, float) and type(given) is int:
+                raise ConfigError(f"parameter '{name}' is {given}: it is a float, so write {float(given)}") from error
         text = " ".join(str(error).split())
         raise ConfigError(f"parameter '{name}': {text} {_limits(entry)}".rstrip()) from error
 
@@ -97,7 +158,9 @@ def _limits(entry: Field[Any]) -> str:
     return "" if rules["low"] is None else f"From {rules['low']} to {rules['high']}."
 
 
-def _plain(value: Any, default: Any) -> Any:
+def _plain(name: str, value: Any, default: Any) -> Any:
     if isinstance(default, list):
+        if value is None:
+            raise ConfigError(f"{name} is an empty list: give at least one value")
         return list(value)
     return str(value).lower() if isinstance(default, str) and isinstance(value, bool) else value

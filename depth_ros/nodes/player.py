@@ -14,7 +14,6 @@ from typing import Any
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
-from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 
 from depth_ros.bags.bag_file import BagFile, Recorded, Topic
@@ -23,7 +22,7 @@ from depth_ros.errors import MessageError, NodeError
 from depth_ros.nodes.factory import message_class
 from depth_ros.nodes.options import PlayOptions, add_play_arguments, play_options
 from depth_ros.nodes.qos import profile, refusals_named
-from depth_ros.nodes.spin import one_line_errors, ros_context
+from depth_ros.nodes.spin import one_line_errors, own_arguments, ros_context
 
 # A subscriber is seen a little before it has seen us.
 SETTLE_S = 0.5
@@ -136,7 +135,7 @@ def main(args: Sequence[str] | None = None) -> int:
         prog="bag_player", description=__doc__, epilog="example: bag_player my_bag --rate 0.5 --wait-for /lidar/points"
     )
     add_play_arguments(parser)
-    return one_line_errors(lambda: play(play_options(parser.parse_args(remove_ros_args(argv)[1:])), argv[1:]))
+    return one_line_errors(lambda: play(play_options(parser.parse_args(own_arguments(argv))), argv[1:]))
 
 
 if __name__ == "__main__":

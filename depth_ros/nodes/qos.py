@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any, NamedTuple
 
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import NameValidationException, NoTypeSupportImportedException
+from rclpy.exceptions import NameValidationException, NoTypeSupportImportedException, ParameterException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from depth_ros.errors import NodeError
+from depth_ros.messages.decode import stamp_ns
+from depth_ros.nodes.evidence import Publisher, Topic
+from depth_ros.nodes.graph import candidates, publishers, type_name
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -20,7 +23,6 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 POLL_PERIOD_S = 0.2
-SILENCE_S = 5.0
 BY_NAME = {"reliable": ReliabilityPolicy.RELIABLE, "best_effort": ReliabilityPolicy.BEST_EFFORT}
 
 
@@ -43,12 +45,15 @@ class Offer(NamedTuple):
 
 def offered(node: Node, topic: str) -> Offer | None:
     """Return what all publishers on `topic` have in common; None without publishers."""
-    offers = [info.qos_profile for info in node.get_publishers_info_by_topic(topic)]
+    return common(publishers(node, topic))
+
+
+def common(offers: Sequence[Publisher]) -> Offer | None:
+    """Return what all of `offers` can serve; None without any."""
     if not offers:
         return None
-    reliable = all(offer.reliability != ReliabilityPolicy.BEST_EFFORT for offer in offers)
-    latched = all(offer.durability == DurabilityPolicy.TRANSIENT_LOCAL for offer in offers)
-    return Offer("reliable" if reliable else "best_effort", latched)
+    reliable = all(offer.reliability == "reliable" for offer in offers)
+    return Offer("reliable" if reliable else "best_effort", all(offer.latched for offer in offers))
 
 
 @contextmanager
@@ -58,8 +63,23 @@ def refusals_named(topic: str) -> Iterator[None]:
         yield
     # What its C side refuses is a RuntimeError or a ValueError; rclpy has no public class for it.
     except (NameValidationException, NoTypeSupportImportedException, RuntimeError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].partition(", at /")[0].rstrip(":")
-        raise NodeError(f"'{topic}' cannot be a ROS 2 topic ({reason}): rename it, or leave it out") from error
+        raise NodeError(f"'{topic}' cannot be a ROS 2 topic ({_reason(error)}): rename it, or leave it out") from error
+
+
+@contextmanager
+def overrides_named(node: Node, topic: str) -> Iterator[None]:
+    """Turn what rclpy raises for the parameters qos_overrides.* of a publisher into a NodeError that names them."""
+    try:
+        yield
+    except (ParameterException, RuntimeError, TypeError, ValueError) as error:
+        begin = f"qos_overrides.{node.resolve_topic_name(topic)}.publisher."
+        given = [name for name in node._parameter_overrides if name.startswith(begin)]
+        if not given:
+            raise
+        raise NodeError(
+            f"{' or '.join(given)} is refused ({_reason(error)}): "
+            "history is keep_last or keep_all, depth an integer from 1, reliability reliable or best_effort"
+        ) from error
 
 
 def steady_timer(node: Node, period_s: float, callback: Callable[[], None]) -> Any:
@@ -72,7 +92,10 @@ class InputSubscription:
 
     reliability: auto (what is offered), reliable or best_effort. What a latched publisher sent before is received too.
     Publishers that come back with another offer are followed. raw: hand the serialised bytes to `callback` instead of
-    a message. setting: what the user calls `reliability`. Raises NodeError when `topic` is no name of a topic.
+    a message. setting: what the user calls `reliability`. choice: what the user writes before the name of another topic
+    (without `suffix`, which is added to `topic` here) to read that instead; "": a remap of `topic`. Raises NodeError
+    when `topic` is no name of a topic.
+    It says nothing itself about messages that do not come: `evidence` is for a `SilenceWatch`.
     """
 
     def __init__(
@@ -86,13 +109,21 @@ class InputSubscription:
         *,
         raw: bool = False,
         setting: str = "input_reliability",
+        choice: str = "",
+        suffix: str = "",
     ) -> None:
         self._node, self._kind, self._callback = node, kind, callback
         self._reliability, self._depth, self._raw, self._setting = reliability, depth, raw, setting
+        self._choice, self._suffix = choice or f"-r {topic}:=", suffix
         self._subscription: Any = None
-        self._silent_since: float | None = None
+        self._publishers: tuple[Publisher, ...] = ()
+        self._received = self._refused = 0
+        self._subscribed: float | None = None
+        self._arrived: float | None = None
+        self._interval_s = 0.0
+        self._header: Any = None
         with refusals_named(topic):
-            self.topic: str = node.resolve_topic_name(topic)
+            self.topic: str = node.resolve_topic_name(topic) + suffix
         self.adopted: Offer | None = None
         self._timer = steady_timer(node, POLL_PERIOD_S, self._poll)
         self._poll()
@@ -104,18 +135,42 @@ class InputSubscription:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
+    def evidence(self) -> Topic:
+        """Return what is known of this input now; cheap, but for a look at the graph while nobody publishes it."""
+        wanted, header = type_name(self._kind), self._header
+        now = monotonic()
+        return Topic(
+            self.topic,
+            wanted,
+            self._publishers,
+            reliability="" if self.adopted is None else self.adopted.reliability,
+            latched=self.adopted is not None and self.adopted.latched,
+            received=self._received,
+            age_s=None if self._arrived is None else now - self._arrived,
+            interval_s=self._interval_s,
+            stamp_ns=None if header is None else stamp_ns(header.stamp),
+            frame_id="" if header is None else header.frame_id,
+            refused=self._refused,
+            setting=self._setting,
+            candidates=() if self._publishers else candidates(self._node, self.topic, wanted),
+            waited_s=0.0 if self._subscribed is None else now - self._subscribed,
+            choice=self._choice,
+            suffix=self._suffix,
+        )
+
     def _poll(self) -> None:
-        offer = offered(self._node, self.topic)
+        self._publishers = publishers(self._node, self.topic)
+        offer = common(self._publishers)
         if offer is None:
             return
         wanted = offer if self._reliability == "auto" else Offer(self._reliability, offer.latched)
         if wanted != self.adopted:
             self._subscribe(wanted)
-        self._watch_silence()
 
     def _subscribe(self, offer: Offer) -> None:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
+        self._refused = 0
         self._subscription = self._node.create_subscription(
             self._kind,
             self.topic,
@@ -124,28 +179,20 @@ class InputSubscription:
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible),
             raw=self._raw,
         )
-        self.adopted, self._silent_since = offer, None
+        self.adopted, self._subscribed = offer, monotonic()
         self._node.get_logger().info(f"subscribed to {self.topic} ({offer.reliability}{', latched' * offer.latched})")
 
     def _receive(self, message: Any) -> None:
-        self._silent_since = float("inf")
+        now = monotonic()
+        self._interval_s = 0.0 if self._arrived is None else now - self._arrived
+        self._arrived, self._header = now, getattr(message, "header", None)
+        self._received += 1
         self._callback(message)
 
     def _incompatible(self, _event: Any) -> None:
-        self._node.get_logger().warning(
-            f"a publisher on {self.topic} offers less than is asked for, so nothing arrives from it: "
-            f"set {self._setting} to auto or best_effort"
-        )
+        self._refused += 1
 
-    def _watch_silence(self) -> None:
-        if self.adopted is None or self.adopted.reliability != "best_effort":
-            return
-        if self._silent_since is None:
-            self._silent_since = monotonic()
-        elif monotonic() - self._silent_since > SILENCE_S:
-            self._silent_since = float("inf")
-            self._node.get_logger().warning(
-                f"{self.topic} has a publisher, but nothing has arrived in {SILENCE_S:.0f} s: stock Fast DDS loses "
-                "best-effort messages over 0.5 MB; publish reliable, or start the publisher with "
-                "FASTDDS_DEFAULT_PROFILES_FILE set to depth_ros' fastdds_large.xml"
-            )
+
+def _reason(error: Exception) -> str:
+    """Return the first line of what rclpy says, without the places in its source."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].partition(", at /")[0].rstrip(":")

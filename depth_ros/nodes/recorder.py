@@ -11,12 +11,16 @@ from rclpy.node import Node
 
 from depth_ros.bags.writer import BagWriter
 from depth_ros.errors import MessageError, NodeError
+from depth_ros.nodes.evidence import Evidence
 from depth_ros.nodes.factory import message_class
+from depth_ros.nodes.graph import large_lost
 from depth_ros.nodes.options import RecordOptions
 from depth_ros.nodes.qos import InputSubscription, refusals_named, steady_timer
+from depth_ros.nodes.silence import QOS_CAUSES, SilenceWatch
 from depth_ros.nodes.spin import ros_context
 
 SLICE_S = 0.1
+SILENCE_S = 5.0
 
 
 class BagRecorder(Node):  # type: ignore[misc]
@@ -28,12 +32,13 @@ class BagRecorder(Node):  # type: ignore[misc]
     def __init__(self, writer: BagWriter, options: RecordOptions) -> None:
         super().__init__("bag_recorder", start_parameter_services=False)
         self._writer, self._options = writer, options
-        self._inputs: list[InputSubscription] = []
+        self._inputs: dict[InputSubscription, SilenceWatch] = {}
         self._missing = [self._resolved(topic) for topic in options.topics]
         self.counts: dict[str, int] = dict.fromkeys(self._missing, 0)
         self._started = self._last = monotonic()
         self._search()
         steady_timer(self, SLICE_S, self._search)
+        steady_timer(self, 1.0, self._watch)
 
     def is_done(self) -> bool:
         """Tell whether the options say stop; raises NodeError when nothing has come within `wait`."""
@@ -69,9 +74,17 @@ class BagRecorder(Node):  # type: ignore[misc]
             return
         receive: Callable[[bytes], None] = partial(self._write, topic, type_name)
         reliability, depth = self._options.reliability, self._options.depth
-        self._inputs.append(
-            InputSubscription(self, kind, topic, receive, reliability, depth, raw=True, setting="--reliability")
+        subscription = InputSubscription(
+            self, kind, topic, receive, reliability, depth, raw=True, setting="--reliability"
         )
+        self._inputs[subscription] = SilenceWatch(
+            self.get_logger(), what="not recorded", after_s=SILENCE_S, only=QOS_CAUSES
+        )
+
+    def _watch(self) -> None:
+        for subscription, watch in self._inputs.items():
+            topic = subscription.evidence()
+            watch.look(Evidence(topics=[topic], outputs=topic.received, large_lost=large_lost()))
 
     def _write(self, topic: str, type_name: str, raw: bytes) -> None:
         if self._options.count and self.counts[topic] >= self._options.count:

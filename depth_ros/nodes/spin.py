@@ -8,17 +8,21 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, current_thread, main_thread
+from time import monotonic
 from typing import Any
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
 
 from depth_ros.errors import DepthRosError, NodeError
 from depth_ros.nodes.memory import keep_freed_memory
 
 SLICE_S = 0.2
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Ctrl-C under `ros2 launch` reaches a node twice: from the terminal, and from launch.
+ECHO_S = 2.0
 
 
 @contextmanager
@@ -28,18 +32,26 @@ def ros_context(args: Sequence[str] | None) -> Iterator[Event]:
     Bad ROS arguments are a NodeError of one line.
     """
     stop = Event()
-    with _signals_set(stop):
+    with signals_set(stop):
         # rclpy's own handlers end the context under a thread that is publishing: that crashes.
         try:
             rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
         except Exception as error:  # rclpy has no public class for what its C side refuses
-            raise NodeError(f"ROS 2 does not start: {str(error).strip().splitlines()[0]}") from error
+            raise NodeError(f"ROS 2 does not start: {_first_line(error)}") from error
         try:
             yield stop
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
         finally:
             rclpy.try_shutdown()
+
+
+def own_arguments(argv: Sequence[str]) -> list[str]:
+    """Return what of the command line is not for ROS, without the program; NodeError when ROS refuses its part."""
+    try:
+        return list(remove_ros_args(list(argv))[1:])
+    except Exception as error:  # rclpy has no public class for what its C side refuses
+        raise NodeError(f"ROS arguments: {_first_line(error)}") from error
 
 
 def run(make_node: Callable[[], Any], args: Sequence[str] | None) -> int:
@@ -70,6 +82,10 @@ def warn_of_mixed_ros(logger: Any) -> None:
         )
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
 def _run(make_node: Callable[[], Any], args: Sequence[str] | None) -> None:
     keep_freed_memory()
     with ros_context(args) as stop:
@@ -86,11 +102,15 @@ def _run(make_node: Callable[[], Any], args: Sequence[str] | None) -> None:
 
 
 @contextmanager
-def _signals_set(stop: Event) -> Iterator[None]:
+def signals_set(stop: Event) -> Iterator[None]:
+    """Set `stop` on SIGINT or SIGTERM in the body of the with statement; one more, later, is a KeyboardInterrupt."""
+    asked: list[float] = []
+
     def on_signal(*_: Any) -> None:
-        if stop.is_set():  # asked twice: do not wait for an orderly end
-            raise KeyboardInterrupt
+        asked.append(monotonic())
         stop.set()
+        if asked[-1] - asked[0] > ECHO_S:  # asked again: do not wait for an orderly end
+            raise KeyboardInterrupt
 
     if current_thread() is not main_thread():
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from depth_ros.nodes.worker import Worker
 
@@ -14,11 +14,11 @@ Finished = TypeVar("Finished")
 
 
 class Stages(Generic[Item, Prepared, Finished]):
-    """Each item goes through all stages, and none overtakes another.
+    """Each item goes through all stages, and none overtakes another of its lane.
 
     While one item is finished, the next is prepared, and then waits: nothing is prepared to be dropped. At most `size`
-    items wait before the first stage and as many before the last; one more drops the oldest, which `dropped` is told.
-    A stage that returns None ends its item. No stage may raise.
+    items of a lane wait before the first stage and as many before the last; one more drops the oldest of its lane,
+    which `dropped` is told. The lanes take turns. A stage that returns None ends its item. No stage may raise.
     """
 
     def __init__(
@@ -26,8 +26,9 @@ class Stages(Generic[Item, Prepared, Finished]):
         prepare: Callable[[Item], Prepared | None],
         finish: Callable[[Prepared], Finished | None],
         send: Callable[[Finished], None],
-        dropped: Callable[[object], None],
+        dropped: Callable[[Any], None],
         size: int,
+        lane: Callable[[Any], str] = lambda _: "",
     ) -> None:
         def prepare_one(item: Item) -> None:
             prepared = prepare(item)
@@ -37,15 +38,19 @@ class Stages(Generic[Item, Prepared, Finished]):
         def finish_one(prepared: Prepared) -> None:
             finished = finish(prepared)
             if finished is not None:
-                self._sender.submit(finished)
+                self._sender.submit(finished, lane(finished))
 
         self._sender = Worker(send, dropped, size)
         self._finisher = Worker(finish_one, dropped, 1)
         self._preparer = Worker(prepare_one, dropped, size)
-        self.submit = self._preparer.submit
+        self._lane = lane
+
+    def submit(self, item: Item) -> None:
+        """Hand over an item and return at once."""
+        self._preparer.submit(item, self._lane(item))
 
     def resize(self, size: int) -> None:
-        """Let at most `size` items wait from now on."""
+        """Let at most `size` items of a lane wait from now on."""
         self._preparer.resize(size)
         self._sender.resize(size)
 

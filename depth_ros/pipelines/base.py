@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.classical.fill import Completion
-from depth_ros.config import CompletionConfig
+from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
 from depth_ros.errors import CompletionError
-from depth_ros.frame import DepthMap, Frame
+from depth_ros.frame import DepthMap, Frame, Source
 from depth_ros.geometry.camera import Camera
 from depth_ros.geometry.distortion import rectify_image
 from depth_ros.geometry.lidar import SparseDepth, project_points, see_through_filter, see_through_window
+from depth_ros.pipelines.guard import HeldOut, compare, hold_out, put_back, require_points
 
 WARM_SIZE = (1280, 384)
 
@@ -44,6 +45,11 @@ class Pipeline(ABC):
         return {"model": self.name}
 
     @property
+    def building(self) -> str:
+        """What is being built right now, on which the depth waits; empty when nothing is."""
+        return ""
+
+    @property
     def warm_size(self) -> tuple[int, int]:
         """Width and height of a made-up frame to warm up with."""
         return WARM_SIZE
@@ -61,7 +67,7 @@ class Pipeline(ABC):
         """Do the first half, and return the second; both raise as `process`."""
 
     @abstractmethod
-    def configured(self, config: CompletionConfig) -> Pipeline:
+    def configured(self, config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> Pipeline:
         """Return this pipeline with other settings, except the read-only ones."""
 
     def close(self) -> None:  # noqa: B027 (most have nothing to free)
@@ -88,27 +94,59 @@ class Measured(NamedTuple):
     """A rectified frame as the completion sees it.
 
     sparse: float32 [H,W], metres along z, 0 = none. guide: the rectified picture, or None where it is not to be used.
+    config: as it was when the frame came. held_out: returns that are not in `sparse`, or None.
     """
 
     frame: Frame
     sparse: NDArray[np.float32]
     guide: NDArray[np.uint8] | None
     watch: Stopwatch
+    config: CompletionConfig
+    held_out: HeldOut | None = None
 
     def depth_map(self, found: Completion) -> DepthMap:
-        """Return what was found as the depth map of the frame."""
-        frame = self.frame
-        return DepthMap(frame.stamp_ns, frame.frame_id, frame.camera, *found, rgb=frame.rgb, timings=self.watch.seconds)
+        """Return what was found as the depth map of the frame, compared with what was held out.
+
+        What was held out is put back, and what is out of range is labelled, in place.
+        """
+        frame, watch, residual = self.frame, self.watch, None
+        if self.held_out is not None:
+            with watch.stage("guard"):
+                residual = compare(found.depth, self.held_out)
+                put_back(found, self.held_out, self.config.paste_measured)
+        label_range(found, self.config)
+        stamp_ns, frame_id, camera = frame.stamp_ns, frame.frame_id, frame.camera
+        return DepthMap(stamp_ns, frame_id, camera, *found, rgb=frame.rgb, timings=watch.seconds, residual=residual)
 
 
-def measure(frame: Frame, config: CompletionConfig) -> Measured:
-    """Rectify a frame, draw its scan into its camera, and leave out what the camera cannot see."""
+def measure(frame: Frame, config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> Measured:
+    """Rectify a frame, draw its scan into its camera, and leave out what the camera cannot see and what is held out.
+
+    Raises as `Pipeline.process`.
+    """
     watch = Stopwatch()
     with watch.stage("rectify"):
         frame = rectify(frame)
     with watch.stage("project"):
         sparse = _sparse(frame, config)
-    return Measured(frame, sparse, frame.rgb if config.use_image else None, watch)
+    held_out = None
+    if guard != NO_GUARD:
+        with watch.stage("guard"):
+            require_points(sparse, guard.min_points)
+            held_out = hold_out(sparse, guard.guard_share, frame.stamp_ns)
+    return Measured(frame, sparse, frame.rgb if config.use_image else None, watch, config, held_out)
+
+
+def label_range(found: Completion, config: CompletionConfig) -> None:
+    """Label depth out of the range of `config` as REP 117 does, in place: +Inf is beyond max_depth, -Inf too near.
+
+    Such a pixel has no sigma and source NONE.
+    """
+    with np.errstate(invalid="ignore"):
+        far, near = found.depth > config.max_depth, found.depth < config.min_depth
+    for outside, label in ((far, np.inf), (near, -np.inf)):
+        if outside.any():
+            found.depth[outside], found.sigma[outside], found.source[outside] = label, np.nan, Source.NONE
 
 
 def rectify(frame: Frame) -> Frame:

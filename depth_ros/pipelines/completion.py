@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from depth_ros.classical.fill import complete
-from depth_ros.config import CompletionConfig
+from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
 from depth_ros.frame import DepthMap, Frame
 from depth_ros.pipelines.base import Finish, Measured, Pipeline, measure
 
@@ -17,16 +17,16 @@ class ClassicalCompletion(Pipeline):
 
     name = NAME
 
-    def __init__(self, config: CompletionConfig) -> None:
-        self._config = config
+    def __init__(self, config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> None:
+        self._config, self._guard = config, guard
 
-    def configured(self, config: CompletionConfig) -> ClassicalCompletion:
+    def configured(self, config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> ClassicalCompletion:
         """Return this pipeline with other settings."""
-        return ClassicalCompletion(config)
+        return ClassicalCompletion(config, guard)
 
     def prepare(self, frame: Frame) -> Finish:
         """Measure `frame`, and return what completes it."""
-        return partial(self._finish, measure(frame, self._config))
+        return partial(self._finish, measure(frame, self._config, self._guard))
 
     def _finish(self, measured: Measured) -> DepthMap:
         with measured.watch.stage("complete"):

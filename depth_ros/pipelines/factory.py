@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from functools import cache
 
-from depth_ros.config import CompletionConfig
+from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
 from depth_ros.errors import EngineError, ModelError
 from depth_ros.models.model import Model
 from depth_ros.models.store import BEST, bundled_models, find_model
@@ -19,27 +19,27 @@ DEFAULT = CompletionConfig()
 _log = logging.getLogger("depth_ros")
 
 
-def make_pipeline(config: CompletionConfig) -> Pipeline:
-    """Build the pipeline of `config.model`.
+def make_pipeline(config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> Pipeline:
+    """Build the pipeline of `config.model`, which checks its depth as `guard` says.
 
     `auto` is the bundled model, and the classical completion, with the reason logged once, where the model cannot be
     used and no engine or precision was asked for by name. Raises ModelError or EngineError, in one line, when what was
     asked for by name cannot be had.
     """
     if config.model == CLASSICAL:
-        return ClassicalCompletion(config)
+        return ClassicalCompletion(config, guard)
     if config.model != "auto":
-        return _learned(config, config.model)
+        return _learned(config, config.model, guard)
     if BEST not in bundled_models():
         _warn_once(f"model auto is {CLASSICAL}, as this installation holds no model {BEST}: install it anew")
-        return ClassicalCompletion(config)
+        return ClassicalCompletion(config, guard)
     try:
-        return _learned(config, BEST)
+        return _learned(config, BEST, guard)
     except (EngineError, ModelError) as error:
         if (config.engine, config.precision) != ("auto", "auto"):
             raise
         _warn_once(f"model auto is {CLASSICAL}, as {BEST} cannot be used: {error}")
-        return ClassicalCompletion(config)
+        return ClassicalCompletion(config, guard)
 
 
 def resolve(model: str, config: CompletionConfig = DEFAULT) -> str:
@@ -51,9 +51,9 @@ def resolve(model: str, config: CompletionConfig = DEFAULT) -> str:
     return pipeline.name
 
 
-def _learned(config: CompletionConfig, name: str) -> LearnedCompletion:
+def _learned(config: CompletionConfig, name: str, guard: GuardConfig) -> LearnedCompletion:
     model = Model(find_model(name), config.engine, config.precision, config.threads)
-    return LearnedCompletion(config, model, name)
+    return LearnedCompletion(config, model, name, guard)
 
 
 @cache

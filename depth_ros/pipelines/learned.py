@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.classical.fill import Completion, complete, paste
-from depth_ros.config import CompletionConfig
+from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
 from depth_ros.errors import CompletionError, ModelError
 from depth_ros.frame import DepthMap, Frame, Source
 from depth_ros.models.model import Arrays, Model
@@ -23,10 +23,10 @@ class LearnedCompletion(Pipeline):
     before. name: as in `CompletionConfig.model`. Raises ModelError when the model is not one of completion.
     """
 
-    def __init__(self, config: CompletionConfig, model: Model, name: str) -> None:
+    def __init__(self, config: CompletionConfig, model: Model, name: str, guard: GuardConfig = NO_GUARD) -> None:
         if model.card.task != "completion":
             raise ModelError(f"{model.path} is a {model.card.task} model: give one of task completion")
-        self._config, self._model = config, model
+        self._config, self._guard, self._model = config, guard, model
         self.name = name
 
     @property
@@ -35,19 +35,24 @@ class LearnedCompletion(Pipeline):
         return self._model.facts
 
     @property
+    def building(self) -> str:
+        """The engine, while it is built for images of another size."""
+        return self._model.building
+
+    @property
     def warm_size(self) -> tuple[int, int]:
         """Width and height of a made-up frame that the model takes."""
         width, height = super().warm_size
         rows, columns = self._model.fixed_size
         return min(width, columns or width), min(height, rows or height)
 
-    def configured(self, config: CompletionConfig) -> LearnedCompletion:
+    def configured(self, config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> LearnedCompletion:
         """Return this pipeline with other settings, its model shared."""
-        return LearnedCompletion(config, self._model, self.name)
+        return LearnedCompletion(config, self._model, self.name, guard)
 
     def prepare(self, frame: Frame) -> Finish:
         """Measure `frame` and make its prior, and return what infers its depth."""
-        measured = measure(frame, self._config)
+        measured = measure(frame, self._config, self._guard)
         with measured.watch.stage("prior"):
             prior = complete(measured.sparse, measured.guide, paste_measured=False)
         return partial(self._finish, measured, prior)

@@ -17,16 +17,24 @@ from depth_ros.errors import SyntheticError
 from depth_ros.frame import PointCloud
 from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
-from depth_ros.messages.encode import encode_camera, encode_cloud, encode_depth, encode_image, encode_transform
+from depth_ros.messages.encode import (
+    encode_camera,
+    encode_cloud,
+    encode_depth,
+    encode_header,
+    encode_image,
+    encode_transform,
+)
 from depth_ros.parallel import parallel_map
 from depth_ros.synthetic.lidar import SECTORS, find_pattern, scan
 from depth_ros.synthetic.render import render
 from depth_ros.synthetic.scene import make_scene
-from depth_ros.synthetic.shapes import StreetScene
-from depth_ros.synthetic.trajectory import T_BASE_CAMERA, T_BASE_LIDAR, drive, travelled
+from depth_ros.synthetic.shapes import Street, StreetScene
+from depth_ros.synthetic.trajectory import SPEED, T_BASE_CAMERA, T_BASE_LIDAR, drive, travelled, weave
 
 IMAGE_TOPIC, INFO_TOPIC, POINTS_TOPIC = "/camera/image_raw", "/camera/camera_info", "/lidar/points"
 TRUTH_TOPIC, TF_TOPIC = "/camera/depth_truth", "/tf_static"
+MOVING_TF_TOPIC, ODOMETRY_TOPIC, ODOM_FRAME = "/tf", "/odometry", "odom"
 BASE_FRAME, CAMERA_FRAME, LIDAR_FRAME = "base_link", "camera_optical_frame", "lidar"
 
 START_NS = 1_700_000_000_000_000_000
@@ -35,20 +43,32 @@ IMAGE_LATENCY_NS = 25_000_000
 # The turn starts this long before the image: its front is seen 5 ms after the image, it is the nearest in stamp, and it
 # arrives 20 ms before the image's wait for a scan (50 ms from the image's own arrival) ends.
 SCAN_LEAD_NS = 45_000_000
+POSE_NS, POSE_LATENCY_NS = 20_000_000, 5_000_000
+# So far the poses go beyond the first and the last image.
+MARGIN_NS = 200_000_000
 MAX_SECONDS = 600.0
+MAX_TURN, MAX_SPEED = 10.0, 50.0
+# A robot that turns fast is another one after every millisecond.
+MOVING_SECTORS = 100
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 @dataclass(frozen=True)
 class DriveConfig:
-    """What is driven and recorded: length in seconds, the street's seed, image size in pixels, the LiDAR's pattern."""
+    """What is driven and recorded: length in seconds, the street's seed, image size in pixels, the LiDAR's pattern.
+
+    turn, speed: with one of them, a robot that weaves at so many rad/s and m/s (see `trajectory.weave`) and knows its
+    poses; without, a vehicle that drives at about 7 m/s and records none.
+    """
 
     seconds: float = 10.0
     seed: int = 0
     width: int = 640
     height: int = 360
     lidar: str = "spin32"
+    turn: float | None = None
+    speed: float | None = None
 
     def __post_init__(self) -> None:
         find_pattern(self.lidar)
@@ -58,11 +78,31 @@ class DriveConfig:
             raise SyntheticError(f"image of {self.width}x{self.height} pixels: give 32 to 4096 each way")
         if self.seed < 0:
             raise SyntheticError(f"seed is {self.seed}: give 0 or more")
+        for name, value, most in (("turn", self.turn, MAX_TURN), ("speed", self.speed, MAX_SPEED)):
+            if value is not None and not 0 <= value <= most:
+                raise SyntheticError(f"{name} is {value}: give 0 to {most:g}")
 
     @property
     def frames(self) -> int:
         """Number of images, ten per second."""
         return max(1, round(self.seconds * 1e9 / FRAME_NS))
+
+    @property
+    def knows_poses(self) -> bool:
+        """Whether the robot's poses are recorded."""
+        return self.turn is not None or self.speed is not None
+
+    def pose(self, street: Street, seconds: float) -> NDArray[np.float64]:
+        """Return T_world_base [4,4] after `seconds`."""
+        if not self.knows_poses:
+            return drive(street, seconds)
+        return weave(street, seconds, SPEED if self.speed is None else self.speed, self.turn or 0.0)
+
+    def metres(self, seconds: float) -> float:
+        """Return how far the robot has come after `seconds`."""
+        if not self.knows_poses:
+            return travelled(seconds)
+        return seconds * (SPEED if self.speed is None else self.speed)
 
     @property
     def camera(self) -> Camera:
@@ -101,6 +141,8 @@ def write_synthetic_bag(
     lidar: str = "spin32",
     storage: str = "mcap",
     overwrite: bool = False,
+    turn: float | None = None,
+    speed: float | None = None,
     workers: int | None = None,
     watch: Watch | None = None,
 ) -> SyntheticDrive:
@@ -109,21 +151,27 @@ def write_synthetic_bag(
     Topics: /camera/image_raw (rgb8), /camera/camera_info (D = 0), /lidar/points (x y z intensity t ring; not
     deskewed, as drivers give it), /tf_static (base_link to camera_optical_frame and lidar) and /camera/depth_truth
     (32FC1 metres, NaN = sky), the exact depth of the same image. Messages are recorded when they would arrive: an image
-    25 ms after its stamp, a scan at its end. The same arguments give the same messages, whatever `workers` (processes;
+    25 ms after its stamp, a scan at its end. With `turn` (rad/s) or `speed` (m/s) it is a robot that weaves, see
+    `trajectory.weave`, and its exact poses are recorded too, 50 per second, on /tf (odom to base_link) and on /odometry
+    (nav_msgs/Odometry). The same arguments give the same messages, whatever `workers` (processes;
     None = one per core; a script that uses several needs an `if __name__ == "__main__"` guard). watch: wraps the
     captures, whose number it gets too, for a progress bar.
 
     Raises SyntheticError on settings out of range, BagError when the bag cannot be written.
     """
-    config = DriveConfig(seconds, seed, width, height, lidar)
+    config = DriveConfig(seconds, seed, width, height, lidar, turn, speed)
     captures: Iterable[Capture] = capture_drive(config, workers)
     points = 0
     with BagWriter(path, storage, overwrite) as bag:
         _write_transforms(bag, START_NS - SCAN_LEAD_NS)
         for capture in captures if watch is None else watch(captures, config.frames):
-            _write_capture(bag, capture, config.camera)
+            messages = _messages(capture, config.camera)
+            if config.knows_poses:
+                messages += _pose_messages(config, capture.stamp_ns)
+            for message in sorted(messages, key=lambda message: message.arrival_ns):
+                bag.write(*message)
             points += len(capture.cloud)
-    return SyntheticDrive(config.frames, width, height, points, travelled((config.frames - 1) * FRAME_NS / 1e9))
+    return SyntheticDrive(config.frames, width, height, points, config.metres((config.frames - 1) * FRAME_NS / 1e9))
 
 
 def capture_drive(config: DriveConfig, workers: int | None = None) -> Iterator[Capture]:
@@ -134,31 +182,75 @@ def capture_drive(config: DriveConfig, workers: int | None = None) -> Iterator[C
 
 def _capture(job: tuple[DriveConfig, int]) -> Capture:
     config, frame = job
-    scene, pattern = _scene(config.seed, config.seconds), find_pattern(config.lidar)
+    scene, pattern = _scene(config.seed, config.metres(config.seconds)), find_pattern(config.lidar)
     after_ns = frame * FRAME_NS
-    rgb, depth = render(scene, config.camera, rigid.compose(drive(scene.street, after_ns / 1e9), T_BASE_CAMERA))
-    turn_ns = after_ns - SCAN_LEAD_NS + (np.arange(SECTORS) + 0.5) / SECTORS * pattern.period_ns
-    poses = np.stack([rigid.compose(drive(scene.street, at / 1e9), T_BASE_LIDAR) for at in turn_ns])
+    rgb, depth = render(scene, config.camera, rigid.compose(config.pose(scene.street, after_ns / 1e9), T_BASE_CAMERA))
+    sectors = MOVING_SECTORS if config.knows_poses else SECTORS
+    turn_ns = after_ns - SCAN_LEAD_NS + (np.arange(sectors) + 0.5) / sectors * pattern.period_ns
+    poses = np.stack([rigid.compose(config.pose(scene.street, at / 1e9), T_BASE_LIDAR) for at in turn_ns])
     cloud = scan(scene, poses, pattern, np.random.default_rng((config.seed, frame)))
     return Capture(START_NS + after_ns, rgb, depth, START_NS + after_ns - SCAN_LEAD_NS, cloud)
 
 
 @lru_cache(maxsize=1)
-def _scene(seed: int, seconds: float) -> StreetScene:
-    return make_scene(seed, travelled(seconds))
+def _scene(seed: int, metres: float) -> StreetScene:
+    return make_scene(seed, metres)
 
 
-def _write_capture(bag: BagWriter, capture: Capture, camera: Camera) -> None:
-    """Write one frame's messages in the order of their arrival."""
+class _Message(NamedTuple):
+    topic: str
+    type_name: str
+    message: Any
+    arrival_ns: int
+
+
+def _messages(capture: Capture, camera: Camera) -> list[_Message]:
     stamp, arrival = capture.stamp_ns, capture.stamp_ns + IMAGE_LATENCY_NS
     info = encode_camera(bag_factory, stamp, CAMERA_FRAME, camera)
-    bag.write(INFO_TOPIC, "sensor_msgs/msg/CameraInfo", info, arrival)
     image = encode_image(bag_factory, stamp, CAMERA_FRAME, capture.rgb, "rgb8")
-    bag.write(IMAGE_TOPIC, "sensor_msgs/msg/Image", image, arrival)
     truth = encode_depth(bag_factory, stamp, CAMERA_FRAME, capture.depth)
-    bag.write(TRUTH_TOPIC, "sensor_msgs/msg/Image", truth, arrival)
     cloud = encode_cloud(bag_factory, capture.scan_stamp_ns, LIDAR_FRAME, capture.cloud)
-    bag.write(POINTS_TOPIC, "sensor_msgs/msg/PointCloud2", cloud, capture.scan_stamp_ns + FRAME_NS)
+    return [
+        _Message(INFO_TOPIC, "sensor_msgs/msg/CameraInfo", info, arrival),
+        _Message(IMAGE_TOPIC, "sensor_msgs/msg/Image", image, arrival),
+        _Message(TRUTH_TOPIC, "sensor_msgs/msg/Image", truth, arrival),
+        _Message(POINTS_TOPIC, "sensor_msgs/msg/PointCloud2", cloud, capture.scan_stamp_ns + FRAME_NS),
+    ]
+
+
+def _pose_messages(config: DriveConfig, image_ns: int) -> list[_Message]:
+    """Return the robot's poses from half a frame before an image to half a frame after it; more at the drive's ends."""
+    street = _scene(config.seed, config.metres(config.seconds)).street
+    first, last = image_ns - FRAME_NS // 2, image_ns + FRAME_NS // 2
+    first -= MARGIN_NS if image_ns == START_NS else 0
+    last += MARGIN_NS if image_ns == START_NS + (config.frames - 1) * FRAME_NS else 0
+    T_odom_world = rigid.invert(config.pose(street, 0.0))
+    messages = []
+    for stamp in range(first, last, POSE_NS):
+        T = rigid.compose(T_odom_world, config.pose(street, (stamp - START_NS) / 1e9))
+        transform = encode_transform(bag_factory, stamp, ODOM_FRAME, BASE_FRAME, T)
+        tf, arrival = bag_factory("tf2_msgs/msg/TFMessage", transforms=[transform]), stamp + POSE_LATENCY_NS
+        messages.append(_Message(MOVING_TF_TOPIC, "tf2_msgs/msg/TFMessage", tf, arrival))
+        messages.append(_Message(ODOMETRY_TOPIC, "nav_msgs/msg/Odometry", _odometry(stamp, T), arrival))
+    return messages
+
+
+def _odometry(stamp_ns: int, T: NDArray[np.float64]) -> Any:
+    xyz, quat = rigid.to_xyz_quat(T)
+    zero = [bag_factory("geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=0.0) for _ in range(2)]
+    twist = bag_factory("geometry_msgs/msg/Twist", linear=zero[0], angular=zero[1])
+    pose = bag_factory(
+        "geometry_msgs/msg/Pose",
+        position=bag_factory("geometry_msgs/msg/Point", **dict(zip("xyz", xyz.tolist(), strict=True))),
+        orientation=bag_factory("geometry_msgs/msg/Quaternion", **dict(zip("xyzw", quat.tolist(), strict=True))),
+    )
+    return bag_factory(
+        "nav_msgs/msg/Odometry",
+        header=encode_header(bag_factory, stamp_ns, ODOM_FRAME),
+        child_frame_id=BASE_FRAME,
+        pose=bag_factory("geometry_msgs/msg/PoseWithCovariance", pose=pose, covariance=np.zeros(36)),
+        twist=bag_factory("geometry_msgs/msg/TwistWithCovariance", twist=twist, covariance=np.zeros(36)),
+    )
 
 
 def _write_transforms(bag: BagWriter, stamp_ns: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from depth_ros.geometry import rigid
 from depth_ros.synthetic.shapes import FloatArray, Street
-from depth_ros.synthetic.street import locate
+from depth_ros.synthetic.street import locate, place
 
 SPEED = 7.0
 LANE = -1.55
@@ -29,6 +29,19 @@ def drive(street: Street, seconds: float) -> FloatArray:
     rotation = np.column_stack([x, y, np.cross(x, y)])
     bob = 0.012 * np.sin(2 * np.pi * 1.3 * seconds)
     return rigid.from_rotation(rotation, (ahead + here) / 2 + (0, 0, bob))
+
+
+def weave(street: Street, seconds: float, speed: float, turn: float) -> FloatArray:
+    """Return the pose T_world_base [4,4] of a robot that follows the lane at `speed` (m/s) and looks left and right.
+
+    Its heading swings to both sides of the street's at `turn` (rad/s), one second each way, so that it may go sideways.
+    """
+    s = speed * seconds
+    rotation = place(street, s, LANE)[:3, :3]
+    swing = turn * (0.5 - abs((seconds + 0.5) % 2.0 - 1.0))
+    cos, sin = math.cos(swing), math.sin(swing)
+    turned = rotation @ np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+    return rigid.from_rotation(turned, locate(street, s, LANE, above=0.05))
 
 
 def travelled(seconds: float) -> float:

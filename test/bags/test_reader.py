@@ -140,7 +140,7 @@ def test_undecodable_images_are_counted_and_reported(
         samples = list(reader.samples())
     assert len(samples) == 3
     assert reader.counters["undecodable"] == 1
-    assert "1 messages cannot be decoded" in caplog.text
+    assert "1 messages cannot be used" in caplog.text
 
 
 def test_only_undecodable_images_are_an_error(tmp_path: Path, drive: Any) -> None:

@@ -56,6 +56,7 @@ def test_depth_of_a_whole_bag_is_scored(
     figures = json.loads(capsys.readouterr().out)
     assert figures["left_out"] == 0
     assert 0 < figures["ms_median"] <= figures["ms_most"]
+    assert 0 < figures["residual_percent"] < 3
     images = stamps(street, IMAGE)
     assert figures["depth_maps"] >= len(images) - 1
     with BagFile(out) as bag:

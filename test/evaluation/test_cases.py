@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from depth_ros.errors import ConfigError, EvaluationError
 from depth_ros.evaluation.cases import OWN_TRUTH, Case, Estimate, EvaluationConfig, make_cases, score_case
 from depth_ros.evaluation.result import ALL_RANGES, INSIDE, OUTSIDE
+from depth_ros.evaluation.tally import tally
 from depth_ros.frame import Frame, PointCloud
 
 Depth = NDArray[np.float32]
@@ -179,3 +180,19 @@ def test_depth_beyond_80_m_is_not_scored(frame: Frame, truth: Depth) -> None:
     _, case = only(frame, far, EvaluationConfig())
     scores = score_case("drive", "exact", case, estimate(np.where(far > 80, np.float32(1), far)))
     assert scores[0].values["mae_mm"] == 0.0
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_labels_of_rep_117_score_as_unknown_in_answer_and_truth(frame: Frame, truth: Depth) -> None:
+    """Nearest fill answers for them inside the covered rows, in the scores and in the tallies."""
+    labels = truth.copy()
+    labels[::3, ::7], labels[1::3, ::5] = np.inf, -np.inf
+    unknown = np.where(np.isinf(labels), np.float32(np.nan), labels)
+
+    def scores(answer: Depth, reference: Depth) -> list[dict[str, float]]:
+        _, case = only(frame, reference, EvaluationConfig())
+        values = [score.values for score in score_case("s", "m", case, estimate(answer, 0.1))]
+        return [*values, {"tally": float(np.nansum(tally(case, estimate(answer, 0.1)).sums))}]
+
+    assert scores(labels, truth) == [pytest.approx(values, nan_ok=True) for values in scores(unknown, truth)]
+    assert scores(truth, labels) == [pytest.approx(values, nan_ok=True) for values in scores(truth, unknown)]

@@ -77,3 +77,10 @@ def test_means_leave_out_frames_without_a_value() -> None:
     frames = [{"pixels": 3.0, "mae_mm": 10.0}, {"pixels": 0.0, "mae_mm": math.nan}, {"pixels": 1.0, "mae_mm": 20.0}]
     assert metrics.mean_over_frames(frames) == {"pixels": 4.0, "mae_mm": 15.0}
     assert metrics.mean_over_frames([]) == {}
+
+
+@pytest.mark.parametrize("name", metrics.METRICS)
+def test_a_prediction_that_is_out_of_range_scores_nan(name: str) -> None:
+    for label in (np.inf, -np.inf, np.nan):
+        assert math.isnan(metrics.METRICS[name](np.array([[label, 3.0]]), np.array([[2.0, 4.0]])))
+        assert math.isfinite(metrics.METRICS[name](np.array([[label, 3.0]]), np.array([[np.nan, 4.0]])))

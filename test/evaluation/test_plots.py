@@ -69,3 +69,20 @@ def test_unknown_suffix_and_unwritable_place_are_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EvaluationError, match="cannot be written"):
         save_depth_picture(tmp_path / "file" / "a.png", RGB, DEPTH)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_depth_that_is_out_of_range_is_drawn_as_unknown(tmp_path: Path) -> None:
+    labels = DEPTH.copy()
+    labels[:20, :50], labels[40:, 100:] = np.inf, -np.inf
+    unknown = np.where(np.isinf(labels), np.float32(np.nan), labels)
+
+    def pictures(depth: np.ndarray) -> list[np.ndarray | None]:
+        paths = (tmp_path / f"{number}.png" for number in range(4))
+        save_depth_picture(next(paths), RGB, depth)
+        for answer, truth in ((depth, DEPTH), (DEPTH, depth), (depth, depth)):
+            save_comparison(next(paths), RGB, SPARSE, answer, truth)
+        return [cv2.imread(str(path)) for path in sorted(tmp_path.iterdir())]
+
+    for one, two in zip(pictures(labels), pictures(unknown), strict=True):
+        np.testing.assert_array_equal(one, two)

@@ -79,6 +79,16 @@ def test_sigma_and_source_beside_the_depth_are_used(truth_bag: Path, record: Cal
     assert (values["within_1_sigma"], values["within_2_sigma"]) == (0.0, 1.0)
 
 
+def test_labels_of_rep_117_count_as_unknown(truth_bag: Path, record: Callable[..., Path], truth: Depth) -> None:
+    depth = truth + np.float32(0.2)
+    depth[50:52], depth[54:56] = np.inf, -np.inf
+    unknown = np.where(np.isfinite(depth), depth, np.float32(np.nan))
+    bags = {"labels": depth, "nan": unknown}
+    ((one,), (two,)) = (inside(score_recorded(record({STAMPS[0]: d}, name), truth_bag)) for name, d in bags.items())
+    assert one["pixels"] > 0
+    assert one == pytest.approx(two, nan_ok=True)
+
+
 def test_what_cannot_be_scored_is_left_out_and_counted(
     truth_bag: Path, record: Callable[..., Path], truth: Depth, caplog: pytest.LogCaptureFixture
 ) -> None:

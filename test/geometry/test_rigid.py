@@ -43,13 +43,6 @@ def test_xyz_quat_round_trip(xyz: tuple[float, ...], turn: tuple[float, ...]) ->
     np.testing.assert_allclose(rigid.from_xyz_quat(*(v.tolist() for v in rigid.to_xyz_quat(T))), T, atol=1e-9)
 
 
-def test_interpolate_turns_evenly_and_meets_both_ends() -> None:
-    start, end = motion((0, 0, 0), (0, 0, 0.2)), motion((2, 4, 6), (0, 0, 1.0))
-    np.testing.assert_allclose(rigid.interpolate(start, end, 0), start, atol=1e-12)
-    np.testing.assert_allclose(rigid.interpolate(start, end, 1), end, atol=1e-12)
-    np.testing.assert_allclose(rigid.interpolate(start, end, 0.25), motion((0.5, 1, 1.5), (0, 0, 0.4)), atol=1e-12)
-
-
 def test_apply_keeps_single_precision() -> None:
     assert rigid.apply(np.eye(4), np.zeros((3, 3), np.float32)).dtype == np.float32
 

@@ -240,6 +240,10 @@ def test_time_that_is_no_time_is_none(bad: float) -> None:
     assert cloud.time_ns is None
 
 
+def test_time_with_its_stamp_fits_into_64_bits() -> None:
+    assert decode_cloud(with_field("time", FLOAT32, [0.0, 9e9])).time_ns is None
+
+
 @pytest.mark.parametrize("bad", [math.nan, 3e9, -3e9])
 def test_ring_that_is_no_number_is_none(bad: float) -> None:
     assert decode_cloud(with_field("ring", FLOAT64, [0.0, bad])).ring is None

@@ -117,3 +117,11 @@ def test_wrong_files_are_one_line(tmp_path: Path) -> None:
 def test_unwritable_path_is_one_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(MessageError, match=r"cannot write depth to|name it \.npy"):
         write_depth(tmp_path / name, DEPTH)
+
+
+def test_files_of_depth_that_is_out_of_range(tmp_path: Path) -> None:
+    depth = np.array([[1.5, NAN], [INF, -INF]], np.float32)
+    write_depth(tmp_path / "depth.npy", depth)
+    np.testing.assert_array_equal(read_depth(tmp_path / "depth.npy"), depth)
+    write_depth(tmp_path / "depth.png", depth)
+    np.testing.assert_array_equal(read_depth(tmp_path / "depth.png"), np.where(np.isfinite(depth), depth, NAN))

@@ -15,7 +15,7 @@ from depth_ros.errors import MessageError
 from depth_ros.frame import DepthMap, PointCloud, Source
 from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
-from depth_ros.geometry.cloud import depth_to_points
+from depth_ros.geometry.cloud import CloudFilter, depth_to_points
 from depth_ros.messages.decode import decode_array, decode_camera, decode_cloud, decode_image, stamp_ns
 from depth_ros.messages.depth_encoding import decode_depth
 from depth_ros.messages.encode import (
@@ -101,12 +101,15 @@ def test_stamp_beyond_int32_seconds_is_refused(make: Callable[..., Any], stamp: 
         encode_header(make, stamp, FRAME)
 
 
-DEPTH = np.array([[1.5, np.nan, 0.25], [70.0, np.inf, 65.5]], np.float32)
+DEPTH = np.array([[1.5, np.nan, 0.25], [70.0, np.inf, 65.5], [-np.inf, 2.0, 3.0]], np.float32)
 
 
 @pytest.mark.parametrize(
     ("encoding", "expected"),
-    [("32FC1", DEPTH), ("16UC1", np.array([[1.5, np.nan, 0.25], [np.nan, np.nan, 65.5]], np.float32))],
+    [
+        ("32FC1", DEPTH),
+        ("16UC1", np.array([[1.5, np.nan, 0.25], [np.nan, np.nan, 65.5], [np.nan, 2.0, 3.0]], np.float32)),
+    ],
 )
 def test_depth_comes_back(library: Any, encoding: str, expected: NDArray[np.float32]) -> None:
     sent = encode_depth(library.make, STAMP, FRAME, DEPTH, encoding)
@@ -114,6 +117,17 @@ def test_depth_comes_back(library: Any, encoding: str, expected: NDArray[np.floa
     check_header(msg.header)
     assert msg.encoding == encoding
     np.testing.assert_array_equal(decode_depth(msg), expected)
+
+
+@pytest.mark.parametrize("encoding", ["32FC1", "16UC1"])
+def test_consumers_that_want_nan_only(library: Any, encoding: str) -> None:
+    before = DEPTH.copy()
+    sent = encode_depth(library.make, STAMP, FRAME, DEPTH, encoding, rep117=False)
+    found = decode_depth(library.send("sensor_msgs/msg/Image", sent))
+    assert not np.isinf(found).any()
+    kept = np.isfinite(DEPTH) & (DEPTH < 65.5 if encoding == "16UC1" else True)
+    np.testing.assert_allclose(found[kept], DEPTH[kept], atol=5e-4)
+    np.testing.assert_array_equal(DEPTH, before)
 
 
 def test_unknown_depth_encoding(make: Callable[..., Any]) -> None:
@@ -216,6 +230,24 @@ def test_depth_cloud_decodes_to_its_known_points(library: Any) -> None:
     cloud = decode_cloud(library.send("sensor_msgs/msg/PointCloud2", encode_depth_cloud(library.make, sent)))
     known = np.isfinite(sent.depth)
     np.testing.assert_array_equal(cloud.xyz, depth_to_points(sent.depth, sent.camera)[known])
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_points_that_are_left_out_of_the_cloud(library: Any, stride: int) -> None:
+    sent = depth_map()
+    sent.depth[0, 0], sent.depth[2, 2] = np.inf, -np.inf
+    sent.sigma[2, 4] = 50.0
+    messages = [
+        library.send("sensor_msgs/msg/PointCloud2", encode_depth_cloud(library.make, sent, stride, *chosen))
+        for chosen in ((), (CloudFilter(max_sigma=20.0),))
+    ]
+    whole, filtered = (np.frombuffer(bytes(msg.data), "<f4").reshape(msg.height, msg.width, 6) for msg in messages)
+    assert np.isnan(whole[0, 0, :3]).all()
+    assert np.isnan(whole[2 // stride, 2 // stride, :3]).all()
+    changed = np.zeros(whole.shape[:2], np.bool_)
+    changed[2 // stride, 4 // stride] = True
+    assert np.isnan(filtered[changed][:, :3]).all()
+    np.testing.assert_array_equal(filtered[~changed], whole[~changed])
 
 
 def test_transform_says_what_tf_says(library: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import struct
+import sys
 import types
 import zlib
 from collections.abc import Callable
@@ -278,8 +279,8 @@ def grey_message(**changes: Any) -> Any:
         ({"encoding": "16FC1"}, "'16FC1' is unknown"),
         ({"width": 4_000_000_000, "step": 4_000_000_000}, "holds 48 bytes"),
         ({"encoding": "32FC1", "width": 2}, "32FC1 is a depth encoding"),
-        ({"encoding": "8SC1"}, "8SC1 is no picture"),
-        ({"encoding": "8UC2", "width": 4}, "8UC2 is no picture"),
+        ({"encoding": "8SC1"}, "'8SC1' is unknown"),
+        ({"encoding": "8UC2", "width": 4}, "'8UC2' is unknown"),
         ({"encoding": "yuv422", "width": 3}, "yuv422 image is 3 pixels wide: .* even width"),
         ({"encoding": "nv12", "height": 5}, "nv12 image of 8x5: .* even width and height"),
         ({"data": 12}, "data of type int holds no bytes"),
@@ -298,3 +299,76 @@ def test_another_message_is_refused() -> None:
         decode_image(types.SimpleNamespace(x=1))
     with pytest.raises(MessageError, match="without step, is_bigendian, data is no Image"):
         decode_array(types.SimpleNamespace(encoding="mono8", height=1, width=1))
+
+
+class StandInBridge:
+    """Stands in for cv_bridge.CvBridge, which this test does not need: what it is asked, and a canned answer."""
+
+    answer: object = None
+
+    def imgmsg_to_cv2(self, msg: Any, desired_encoding: str) -> object:
+        assert (msg.encoding, desired_encoding) == ("nv24", "rgb8")
+        if isinstance(StandInBridge.answer, Exception):
+            raise StandInBridge.answer
+        return StandInBridge.answer
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[StandInBridge]:
+    monkeypatch.setitem(sys.modules, "cv_bridge", types.SimpleNamespace(CvBridge=StandInBridge))
+    return StandInBridge
+
+
+def nv24(height: int = 2, width: int = 3) -> Any:
+    data = bytes(height * 3 * width)
+    return types.SimpleNamespace(
+        encoding="nv24", height=height, width=width, step=width, is_bigendian=0, data=data, header=None
+    )
+
+
+def test_cv_bridge_decodes_what_is_outside_the_table(stand_in: type[StandInBridge]) -> None:
+    stand_in.answer = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
+    assert decode_image(nv24()) is stand_in.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (
+            ValueError("no conversion\nfrom nv24"),
+            r"makes no picture of 'nv24' \(no conversion from nv24\): publish rgb8",
+        ),
+        (np.zeros((2, 3), np.uint8), r"made uint8 \[2, 3\] of 'nv24'"),
+        (np.zeros((2, 3, 3), np.uint16), r"made uint16 \[2, 3, 3\] of 'nv24'"),
+        (np.zeros((3, 2, 3), np.uint8), r"made uint8 \[3, 2, 3\] of 'nv24'"),
+    ],
+)
+def test_cv_bridge_that_fails_is_one_line(stand_in: type[StandInBridge], answer: object, text: str) -> None:
+    stand_in.answer = answer
+    with pytest.raises(MessageError, match=text) as caught:
+        decode_image(nv24())
+    assert "\n" not in str(caught.value)
+
+
+def test_without_cv_bridge_the_error_names_both_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv_bridge", None)
+    with pytest.raises(MessageError, match=r"'nv24' is unknown: publish rgb8, .*; or install cv_bridge"):
+        decode_image(nv24())
+
+
+def test_depth_and_the_table_never_go_to_cv_bridge(stand_in: type[StandInBridge]) -> None:
+    stand_in.answer = AssertionError("asked")
+    with pytest.raises(MessageError, match="32FC1 is a depth encoding"):
+        decode_image(types.SimpleNamespace(encoding="32FC1"))
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8", "8UC3", "bayer_rggb8", "yuv422_yuy2"])
+def test_the_real_cv_bridge_agrees(encoding: str) -> None:
+    bridge = pytest.importorskip("cv_bridge")
+    kind = pytest.importorskip("sensor_msgs.msg").Image
+    channels = {"rgba8": 4, "bgra8": 4, "mono8": 1, "bayer_rggb8": 1, "yuv422_yuy2": 2}.get(encoding, 3)
+    message = kind(height=8, width=12, step=12 * channels, encoding=encoding)
+    message.data = np.random.default_rng(0).integers(0, 256, 96 * channels, dtype=np.uint8).tobytes()
+    theirs = bridge.CvBridge().imgmsg_to_cv2(message, "passthrough" if encoding == "8UC3" else "rgb8")
+    ours = decode_image(message)
+    np.testing.assert_array_equal(ours[..., ::-1] if encoding == "8UC3" else ours, theirs)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from depth_ros import nodes
 from depth_ros.frame import PointCloud
 from depth_ros.geometry.camera import Camera
+from depth_ros.geometry.rigid import to_xyz_quat
 from depth_ros.messages.decode import stamp_ns
 from depth_ros.messages.encode import encode_camera, encode_cloud, encode_image
 from depth_ros.nodes.factory import make
@@ -33,14 +34,13 @@ CAMERA = Camera.from_focal(160, 120, 100, 100, 80, 60)
 
 
 @pytest.fixture(scope="session")
-def domain() -> Iterator[int]:
+def domain(reserved_domain: int) -> Iterator[int]:
     """Give this test run a ROS domain of its own on this machine, with a transport that never stalls."""
-    chosen = 20 + os.getpid() % 80
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", str(chosen))
+        patch.setenv("ROS_DOMAIN_ID", str(reserved_domain))
         patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         patch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(Path(nodes.__file__).parent / "fastdds_large.xml"))
-        yield chosen
+        yield reserved_domain
 
 
 @pytest.fixture
@@ -174,3 +174,70 @@ def start(domain: int) -> Iterator[Callable[..., Process]]:  # noqa: ARG001
     yield begin
     for process in started:
         process.kill()
+
+
+class FakeTf2(ModuleType):
+    """A fake tf2_ros: transforms by (target, source), each a function of the stamp; it notes what it is asked.
+
+    newest: by the frames, the last stamp that is known, 0 = static. waited: seconds of patience that were asked for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("tf2_ros")
+        self.known: dict[tuple[str, str], Callable[[int], NDArray[np.float64]]] = {}
+        self.newest: dict[tuple[str, str], int] = {}
+        self.asked: list[tuple[str, str, int]] = []
+        self.waited: list[float] = []
+        self.listeners: list[Any] = []
+        self.unregistered = self.cleared = 0
+        fake = self
+
+        class TransformException(Exception):
+            pass
+
+        class Buffer:
+            def lookup_transform(self, target: str, source: str, when: Any, timeout: Any) -> Any:
+                key, stamp = (target, source), when.nanoseconds
+                fake.asked.append((*key, stamp))
+                fake.waited.append(timeout.nanoseconds / 1e9)
+                if key not in fake.known:
+                    raise TransformException(f"{source} is\nnot known")
+                newest = fake.newest.get(key, 0)
+                if newest and stamp > newest:
+                    raise TransformException("extrapolation into the future")
+                stamp = stamp or newest
+                xyz, quat = to_xyz_quat(fake.known[key](stamp))
+                return SimpleNamespace(
+                    header=SimpleNamespace(stamp=SimpleNamespace(sec=stamp // 10**9, nanosec=stamp % 10**9)),
+                    transform=SimpleNamespace(
+                        translation=SimpleNamespace(**dict(zip("xyz", xyz.tolist(), strict=True))),
+                        rotation=SimpleNamespace(**dict(zip("xyzw", quat.tolist(), strict=True))),
+                    ),
+                )
+
+            def clear(self) -> None:
+                fake.cleared += 1
+
+        class TransformListener:
+            def __init__(self, buffer: Any, node: Any) -> None:
+                assert isinstance(buffer, Buffer)
+                assert node is not None
+                fake.listeners.append(self)
+
+            def callback(self, data: Any) -> None:
+                pass
+
+            def static_callback(self, data: Any) -> None:
+                pass
+
+            def unregister(self) -> None:
+                fake.unregistered += 1
+
+        self.Buffer, self.TransformListener, self.TransformException = Buffer, TransformListener, TransformException
+
+
+@pytest.fixture
+def fake_tf2(monkeypatch: pytest.MonkeyPatch) -> FakeTf2:
+    fake = FakeTf2()
+    monkeypatch.setitem(sys.modules, "tf2_ros", fake)
+    return fake

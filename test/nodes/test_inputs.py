@@ -17,7 +17,8 @@ from depth_ros.messages.encode import encode_cloud, encode_image
 from depth_ros.nodes.config import InputConfig
 from depth_ros.nodes.diagnostics import Statistics
 from depth_ros.nodes.factory import make
-from depth_ros.nodes.inputs import Inputs
+from depth_ros.nodes.inputs import CameraInput, LidarInput
+from depth_ros.nodes.pairs import Pairs
 from depth_ros.nodes.parameters import ParameterGroup, watch
 
 MS = 1_000_000
@@ -33,8 +34,10 @@ class Fed:
         group = ParameterGroup(self.node, InputConfig())
         self.statistics = Statistics(self.node.get_logger())
         self.pairs: list[Any] = []
-        self.inputs = Inputs(self.node, group, PairingConfig(), self.statistics, self.pairs.append)
-        watch(self.node, [group], lambda _changed: self.inputs.choose_camera())
+        self.pairing = Pairs(self.node, PairingConfig(), [""], 0.0, self.statistics, self.pairs.append)
+        self.camera_input = CameraInput(self.node, "", group, self.statistics, self.pairing.add_image)
+        self.lidar = LidarInput(self.node, "", group, self.statistics, self.pairing.add_scan)
+        watch(self.node, [group], lambda _changed: self.camera_input.choose_camera())
 
     def info(self, k1: float = 0.1) -> None:
         info = make(
@@ -42,15 +45,15 @@ class Fed:
         )
         info.k = [30.0, 0.0, 4.0, 0.0, 30.0, 3.0, 0.0, 0.0, 1.0]
         info.p = [20.0, 0.0, 4.0, 0.0, 0.0, 20.0, 3.0, 0.0, 0.0, 0.0, 1.0, 0.0]
-        self.inputs._on_camera_info(info)
+        self.camera_input._on_camera_info(info)
 
     def image(self, milliseconds: int) -> None:
         picture = np.zeros((6, 8, 3), np.uint8)
-        self.inputs._on_image(encode_image(make, START + milliseconds * MS, "camera", picture, "rgb8"))
+        self.camera_input._on_image(encode_image(make, START + milliseconds * MS, "camera", picture, "rgb8"))
 
     def scan(self, milliseconds: int) -> None:
         cloud = PointCloud(np.ones((5, 3), np.float32))
-        self.inputs._on_points(encode_cloud(make, START + milliseconds * MS, "lidar", cloud))
+        self.lidar._on_points(encode_cloud(make, START + milliseconds * MS, "lidar", cloud))
 
     def camera(self, milliseconds: int) -> Camera:
         self.scan(milliseconds)
@@ -69,7 +72,8 @@ def feed(ros: None) -> Iterator[Callable[..., Fed]]:  # noqa: ARG001 (a fixture 
 
     yield begin
     for fed in made:
-        fed.inputs.close()
+        for part in (fed.camera_input, fed.lidar, fed.pairing):
+            part.close()
         fed.node.destroy_node()
 
 
@@ -113,16 +117,28 @@ def test_images_that_wait_when_the_pairing_changes_are_settled(feed: Callable[..
     for milliseconds in (20, 500):
         fed.image(milliseconds)
     assert not fed.pairs
-    fed.inputs.set_pairing(PairingConfig(sync_slop=0.5))
+    fed.pairing.configure(PairingConfig(sync_slop=0.5), 0.0)
     assert [pair.image_stamp_ns for pair in fed.pairs] == [START + 20 * MS]
     assert fed.statistics.dropped == {"scan_too_far": 1}
     fed.camera(600)
     assert fed.statistics.dropped == {"scan_too_far": 1}
 
 
+def test_settings_that_are_no_news_leave_what_waits_alone(feed: Callable[..., Fed]) -> None:
+    """As when another setting of the guard changes."""
+    fed = feed()
+    fed.info()
+    fed.scan(0)
+    fed.image(50)
+    fed.pairing.configure(PairingConfig(), 0.0)
+    assert not fed.pairs
+    fed.scan(60)
+    assert [pair.scan_stamp_ns for pair in fed.pairs] == [START + 60 * MS]
+
+
 def test_images_that_wait_for_a_camera_info_at_the_end_are_counted(feed: Callable[..., Fed]) -> None:
     fed = feed()
     fed.image(0)
     fed.image(100)
-    fed.inputs.close()
+    fed.camera_input.close()
     assert fed.statistics.dropped == {"no_camera_info": 2}

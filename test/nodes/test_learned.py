@@ -49,7 +49,7 @@ def test_it_completes_with_the_model_and_says_so(
     probe.spin_until(lambda: probe.got["depth/image_rect"])
     depth = decode_array(probe.got["depth/image_rect"][0])
     assert abs(float(np.nanmedian(depth)) - 16) < 0.1
-    probe.spin_until(lambda: "infer_ms" in probe.diagnostics)
+    probe.spin_until(lambda: "infer_p50_ms" in probe.diagnostics)
     assert probe.diagnostics["model"] == "toy 1.0"
     assert probe.diagnostics["engine"].startswith("onnxruntime")
     said = capfd.readouterr().err

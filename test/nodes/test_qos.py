@@ -11,7 +11,11 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo
 
 from depth_ros.errors import NodeError
+from depth_ros.messages.encode import encode_header
+from depth_ros.nodes.evidence import Evidence, Publisher
+from depth_ros.nodes.factory import make
 from depth_ros.nodes.qos import InputSubscription, Offer, offered, profile
+from depth_ros.nodes.silence import diagnose
 
 pytestmark = pytest.mark.live
 
@@ -99,13 +103,40 @@ def test_raw_gives_the_bytes(pair: Pair) -> None:
     subscription.close()
 
 
-def test_asking_for_more_than_is_offered_is_said_with_the_remedy(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    logger = type("Logger", (), {"info": lambda _self, _text: None, "warning": lambda _self, text: said.append(text)})()
-    monkeypatch.setattr(pair.receiver, "get_logger", lambda: logger)
+def test_asking_for_more_than_is_offered_is_known_with_the_remedy(pair: Pair) -> None:
     subscription = pair.subscribe("reliable", setting="--reliability")
     pair.publisher("best_effort")
-    pair.spin_until(lambda: said)
-    assert "set --reliability to auto" in said[0]
-    assert "/info" in said[0]
+    pair.spin_until(lambda: subscription.evidence().refused)
+    (cause,) = diagnose(Evidence(topics=[subscription.evidence()]))
+    assert cause.name == "qos_reliability"
+    assert "set --reliability to auto" in cause.text
+    assert "/sender offers /info" in cause.text
+    subscription.close()
+
+
+def test_evidence_tells_what_came(pair: Pair) -> None:
+    subscription = pair.subscribe()
+    before = subscription.evidence()
+    assert (before.name, before.type_name, before.publishers) == ("/info", "sensor_msgs/msg/CameraInfo", ())
+    assert (before.reliability, before.received, before.age_s, before.stamp_ns) == ("", 0, None, None)
+    output = pair.publisher("reliable")
+    pair.spin_until(lambda: output.get_subscription_count() == 1)
+    for seconds in (7, 8):
+        output.publish(make("sensor_msgs/msg/CameraInfo", header=encode_header(make, seconds * 10**9, "camera")))
+        pair.spin_until(lambda count=seconds - 6: len(pair.got) == count)
+    now = subscription.evidence()
+    assert now.publishers == (Publisher("/sender", "sensor_msgs/msg/CameraInfo"),)
+    assert (now.reliability, now.received, now.stamp_ns, now.frame_id) == ("reliable", 2, 8 * 10**9, "camera")
+    assert now.age_s is not None
+    assert now.interval_s > 0
+    subscription.close()
+
+
+def test_topics_of_the_type_are_suggested_while_there_is_no_publisher(pair: Pair) -> None:
+    pair.sender.create_publisher(CameraInfo, "/front/info", 1)
+    pair.sender.create_publisher(CameraInfo, "/a/other", 1)
+    pair.receiver.create_publisher(CameraInfo, "/own", 1)
+    subscription = pair.subscribe()
+    pair.spin_until(lambda: len(subscription.evidence().candidates) == 2)
+    assert subscription.evidence().candidates == ("/front/info", "/a/other")
     subscription.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from threading import Event
+from time import monotonic, sleep
+from weakref import ref
 
 from depth_ros.nodes.worker import Worker
 
@@ -64,3 +66,47 @@ def test_close_does_not_wait_for_ever_and_nothing_is_processed_after_it() -> Non
     gate.set()
     assert worker.close(PATIENCE_S)
     assert done == [0]
+
+
+def test_nothing_is_held_once_it_is_done() -> None:
+    class Large: ...
+
+    taken = Event()
+    worker: Worker[Large] = Worker(lambda _: taken.set(), lambda _: None, 1)
+    item = Large()
+    held = ref(item)
+    worker.submit(item)
+    del item
+    assert taken.wait(PATIENCE_S)
+    deadline = monotonic() + PATIENCE_S
+    while held() is not None and monotonic() < deadline:
+        sleep(0.01)
+    assert held() is None
+    assert worker.close(PATIENCE_S)
+
+
+def test_lanes_take_turns_and_lose_only_their_own_items() -> None:
+    done: list[str] = []
+    dropped: list[str] = []
+    busy, gate, last = Event(), Event(), Event()
+
+    def process(item: str) -> None:
+        busy.set()
+        gate.wait()
+        done.append(item)
+        if item == "slow":
+            last.set()
+
+    worker = Worker(process, dropped.append, 2)
+    worker.submit("first", "a")
+    assert busy.wait(PATIENCE_S)
+    for number in range(5):
+        worker.submit(f"a{number}", "a")
+    worker.submit("b0", "b")
+    worker.submit("slow", "c")
+    gate.set()
+    assert last.wait(PATIENCE_S)
+    worker.submit("b1", "b")
+    assert dropped == ["a0", "a1", "a2"]
+    assert done[:4] == ["first", "a3", "b0", "slow"]
+    assert worker.close(PATIENCE_S)

@@ -63,6 +63,17 @@ def test_a_model_of_any_size_warms_up(make_toy: MakeToy, size: tuple[int, int] |
     learned.process(make_frame())
 
 
+def test_what_is_being_built_is_told_meanwhile(make_toy: MakeToy, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned = make_learned(make_toy())
+    told: list[str] = []
+    engine = learned._model.engine
+    fit = engine.fit
+    monkeypatch.setattr(engine, "fit", lambda shapes: (told.append(learned.building), fit(shapes)))
+    learned.process(make_frame())
+    assert told[0] == f"the engine of toy 1.0 for {WIDTH}x{HEIGHT}"
+    assert not learned.building
+
+
 def test_only_the_first_frame_of_a_size_builds(make_toy: MakeToy) -> None:
     learned = make_learned(make_toy())
     built = [BUILD in learned.process(make_frame(*size)).timings for size in ((90, 50), (90, 50), (91, 51), (200, 100))]

@@ -1,0 +1,173 @@
+"""The three stages of every pair, each in a thread of its own: prepare, finish, send."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import monotonic_ns
+from typing import NamedTuple
+
+from rclpy.node import Node
+
+from depth_ros.errors import SparseScanError
+from depth_ros.frame import DepthMap
+from depth_ros.nodes.channel import Work
+from depth_ros.nodes.clocks import NEAR_S, other_time
+from depth_ros.nodes.drops import drops_counted
+from depth_ros.nodes.extrinsics import Extrinsics
+from depth_ros.nodes.frames import make_frame
+from depth_ros.nodes.inputs import InputPair, Scans
+from depth_ros.nodes.poses import Poses
+from depth_ros.nodes.settings import Settings
+from depth_ros.nodes.stages import Stages
+from depth_ros.pipelines.base import Finish, Pipeline, Stopwatch
+from depth_ros.pipelines.guard import outdated
+
+# `ros2 launch` sends its second signal after 5 s.
+CLOSE_PATIENCE_S = 4.0
+
+
+class Prepared(NamedTuple):
+    """A pair, and what completes it."""
+
+    work: Work
+    finish: Finish
+
+
+class Completed(NamedTuple):
+    """A pair, and its depth map."""
+
+    work: Work
+    depth_map: DepthMap
+
+
+class Place(NamedTuple):
+    """How the LiDARs sit to the cameras, and how they move."""
+
+    extrinsics: Extrinsics
+    poses: Poses | None
+
+    def close(self) -> None:
+        """Stop listening for transforms and poses."""
+        if self.poses is not None:
+            self.poses.close()
+        self.extrinsics.close()
+
+
+class Completer:
+    """Completes pairs of all cameras, and publishes the depth maps.
+
+    A camera's pair is superseded by newer ones of the same camera only, and the cameras take turns. What is wrong with
+    a pair is a counted drop of its camera.
+    """
+
+    def __init__(self, node: Node, settings: Settings, pipeline: Pipeline, place: Place) -> None:
+        self._node, self._settings, self._pipeline, self._place = node, settings, pipeline, place
+        self._usable: dict[str, Scans] = {}
+        """By camera, the last scans that had points enough; none unless the settings ask for them."""
+        self._stages: Stages[Work, Prepared, Completed] = Stages(
+            self._prepare, self._finish, self._send, self._superseded, settings.queue_size, _camera
+        )
+        self.submit = self._stages.submit
+
+    def configure(self) -> None:
+        """Let changed settings take effect."""
+        self._stages.resize(self._settings.queue_size)
+
+    def close(self) -> bool:
+        """Forget what waits and end the threads; False when a depth map takes longer than `CLOSE_PATIENCE_S`."""
+        return self._stages.close(CLOSE_PATIENCE_S)
+
+    def _prepare(self, work: Work) -> Prepared | None:
+        with drops_counted(work.channel.statistics, "not_completed"):
+            if work.channel.outputs.listeners() == 0:
+                work.channel.statistics.drop("no_subscribers", "nobody listens to the depth topics")
+            elif self._is_in_time(work):
+                return self._prepared(work)
+        return None
+
+    def _prepared(self, work: Work) -> Prepared:
+        older = self._last_usable(work)
+        try:
+            finish = self._first_half(work)
+        except SparseScanError:
+            if not older:
+                raise
+            work = work._replace(pair=replace(work.pair, scans=older, outdated=True))
+            finish = self._first_half(work)
+        if self._settings.last_scan_for and not work.pair.outdated:
+            self._usable[work.channel.name] = work.pair.scans
+        return Prepared(work, finish)
+
+    def _first_half(self, work: Work) -> Finish:
+        watch = Stopwatch()
+        frame = make_frame(work.pair, *self._place, watch, work.channel.statistics.drop)
+        work.timings.update(watch.seconds)
+        return self._pipeline.prepare(frame)
+
+    def _last_usable(self, work: Work) -> Scans:
+        """Return the last scans that had points enough, and forget them once they are too old or of another time."""
+        settings, time_ns = self._settings, work.pair.image_time_ns
+        oldest_ns, newest_ns = round(settings.last_scan_for * 1e9), round(settings.pairing.value.sync_slop * 1e9)
+        kept = tuple(
+            scan
+            for scan in self._usable.pop(work.channel.name, ())
+            if time_ns - oldest_ns <= scan.time_ns <= time_ns + newest_ns
+        )
+        if kept:
+            self._usable[work.channel.name] = kept
+        return kept
+
+    def _finish(self, prepared: Prepared) -> Completed | None:
+        work, finish = prepared
+        with drops_counted(work.channel.statistics, "not_completed"):
+            if self._is_in_time(work):
+                depth_map = finish()
+                return Completed(work, outdated(depth_map) if work.pair.outdated else depth_map)
+        return None
+
+    def _send(self, completed: Completed) -> None:
+        (channel, pair, timings), depth_map = completed
+        watch = Stopwatch()
+        with drops_counted(channel.statistics, "not_completed"):
+            channel.outputs.publish(depth_map, watch)
+            age_s = self._age_s(pair)
+            latency_s = (monotonic_ns() - pair.image.arrived_ns) / 1e9
+            channel.statistics.degradation = _degradation(pair)
+            channel.statistics.publish(
+                age_s, latency_s, {**timings, **depth_map.timings, **watch.seconds}, depth_map.residual
+            )
+            channel.statistics.look(depth_map, self._settings.guard.value)
+            if channel.statistics.depth_maps == 1:
+                self._node.get_logger().info("the first depth map is published; /diagnostics tells rate, age and drops")
+
+    def _age_s(self, pair: InputPair) -> float:
+        now_ns: int = self._node.get_clock().now().nanoseconds
+        return (now_ns - pair.image_stamp_ns) / 1e9
+
+    def _is_in_time(self, work: Work) -> bool:
+        limit_s, age_s = self._settings.pairing.value.max_age, self._age_s(work.pair)
+        if 0 < limit_s < age_s:
+            text = f"the image is {age_s:.2f} s old, and max_age is {limit_s:g} s: raise it, or lighten the load"
+            if age_s > NEAR_S:
+                text = f"max_age is {limit_s:g} s, and the image is {other_time(-age_s)}"
+            work.channel.statistics.drop("too_late", text)
+            return False
+        return True
+
+    def _superseded(self, item: Work | Prepared | Completed) -> None:
+        statistics = (item if isinstance(item, Work) else item.work).channel.statistics
+        if self._settings.pairing.value.queue_policy == "latest":
+            statistics.drop("superseded", "a newer pair came before this one could be completed")
+        else:
+            statistics.drop("queue_full", "completion is slower than the camera: queue_size pairs wait")
+
+
+def _camera(item: Work | Completed) -> str:
+    return (item if isinstance(item, Work) else item.work).channel.name
+
+
+def _degradation(pair: InputPair) -> str:
+    if not pair.outdated:
+        return ""
+    age_s = (pair.image_time_ns - pair.scans[0].time_ns) / 1e9
+    return f"completed from a scan {age_s:.1f} s older than the image"

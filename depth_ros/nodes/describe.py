@@ -1,0 +1,211 @@
+"""The reference page of completion_node and its parameter file, written from the code.
+
+`python -m depth_ros.nodes.describe`, run at the root of the repository, writes docs/completion_node.md and
+config/completion.yaml anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import Field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from rclpy.lifecycle import LifecycleNode
+
+from depth_ros.nodes.diagnostics import STAGES
+from depth_ros.nodes.graph import type_name
+from depth_ros.nodes.outputs import KINDS
+from depth_ros.nodes.pairs import WHY
+from depth_ros.nodes.parameters import ParameterGroup
+from depth_ros.nodes.settings import Settings
+from depth_ros.nodes.silence import CAUSES
+from depth_ros.nodes.spin import one_line_errors, ros_context
+
+PAGE, PARAMETERS = Path("docs", "completion_node.md"), Path("config", "completion.yaml")
+COMMAND = "python -m depth_ros.nodes.describe"
+TYPES = {bool: "bool", int: "integer", float: "double", str: "string"}
+# Later than Humble, and of every node alike.
+OMITTED_SERVICES = ("get_type_description",)
+INPUTS = {
+    "image": ("sensor_msgs/msg/Image", "with `image_transport: compressed`: CompressedImage on `image/compressed`"),
+    "camera_info": ("sensor_msgs/msg/CameraInfo", "of that image; of any lens model of ROS"),
+    "points": ("sensor_msgs/msg/PointCloud2", "of the LiDAR; any layout that has x, y, z; a time per point for deskew"),
+    "odometry": ("nav_msgs/msg/Odometry", "the robot's motion, for deskew (`pose_source`)"),
+}
+OUTPUTS = {
+    "depth/image_rect": "depth along the optical axis (REP 118): 32FC1 in m, or 16UC1 in mm (`depth_encoding`)",
+    "depth/camera_info": "the rectified camera that the depth is in: D is zero, P from K",
+    "depth/points": "organised cloud: x, y, z, rgb, sigma, source; 24 bytes a point, NaN where there is none",
+    "depth/sigma": "32FC1, m: half-width of the central 68 % interval of the depth, NaN where there is none",
+    "depth/source": "mono8, where a pixel's depth comes from: 0 none, 1 measured, 2 completed, 3 monocular, 4 outdated "
+    "(`lidar_lost: last_scan`)",
+}
+
+
+def texts() -> dict[Path, str]:
+    """Return what belongs into each of the files; rclpy is to be initialised."""
+    # The graph is asked by name, and a node of that name may well run.
+    node = LifecycleNode("completion_node", namespace=f"describe_{uuid4().hex}")
+    groups, services = Settings(node).groups, _services(node)
+    node.destroy_node()
+    return {PAGE: _page(groups, services), PARAMETERS: _parameter_file(groups)}
+
+
+def _page(groups: Sequence[ParameterGroup[Any]], services: Sequence[tuple[str, str]]) -> str:
+    sections = [
+        "# completion_node",
+        f"Written from the code by `{COMMAND}`: change the code, not this page.",
+        "A camera image and a LiDAR scan in, dense metric depth out. All names are relative: they follow the node's "
+        "namespace and can be remapped. Every output has the stamp and the frame of its image.",
+        "    ros2 launch depth_ros completion.launch.py image:=/camera/image_raw points:=/lidar/points\n"
+        "    ros2 run depth_ros completion_node --ros-args -r image:=/camera/image_raw --params-file my.yaml",
+        "## Subscribed topics",
+        "Only while somebody listens to an output. Reliability as the publisher offers it (`input_reliability: auto`), "
+        "keep last `input_depth`.",
+        _table(("topic", "type", "content"), [(f"`{name}`", *about) for name, about in INPUTS.items()]),
+        "With named sensors (`cameras`, `lidars`) the names stand in front: camera `front` reads `front/image` and "
+        "writes `front/depth/image_rect`, LiDAR `top` is read from `top/points`. With extrinsics from TF also `/tf` "
+        "and `/tf_static`.",
+        "## Published topics",
+        "Reliability as `output_reliability` says, volatile, keep last `output_depth`; nothing is computed for a topic "
+        "without subscribers.",
+        _table(
+            ("topic", "type", "content"),
+            [(f"`{name}`", type_name(kind), OUTPUTS[name]) for name, kind in KINDS.items()]
+            + [("`/diagnostics`", "diagnostic_msgs/msg/DiagnosticArray", "once a second, see below")],
+        ),
+        "## Services",
+        "The node is a managed node (lifecycle); with `autostart` it configures and activates itself.",
+        _table(("service", "type"), [(f"`~/{name}`", kind) for name, kind in services]),
+        "## Parameters",
+        "A parameter file or a `-p` with a name that is not listed here, or with a value out of its range, ends the "
+        "node with one line that names it. What takes effect at *run time* does so with `ros2 param set`; the rest is "
+        "read at the start and refuses a change. The same as a file: "
+        "[config/completion.yaml](../config/completion.yaml).",
+    ]
+    for group in groups:
+        sections += [f"### {_title(group)}", _table(PARAMETER_COLUMNS, [_row(name, group) for name in group.fields])]
+    sections += [
+        "## Diagnostics",
+        "One status per camera, its message says in words what is wrong; levels: OK, WARN (less depth, or worse, than "
+        "could be), ERROR (no depth although messages arrive, or depth that must not be used), STALE (nothing "
+        "arrives). Its values:",
+        _table(
+            ("key", "value"),
+            [
+                ("`images`, `camera_infos`, `scans`", "messages received"),
+                ("`depth_maps`, `rate_hz`", "depth maps published, and how many a second"),
+                ("`<stage>_p50_ms`, `_p95_ms`, `_p99_ms`", f"percentiles of the last frames; stages: {_list(STAGES)}"),
+                ("`dropped.<reason>`", "messages and frames that gave no depth (or a worse one), by reason"),
+            ],
+        ),
+        "Reasons of the pairing among them:",
+        _table(("reason", "meaning"), [(f"`{reason}`", meaning) for reason, meaning in WHY.items()]),
+        "## When nothing comes out",
+        "Within 3 s of silence the node logs what is so of the following, each once, with names, figures and remedy; "
+        "`depth_ros doctor --topics` tells the same from outside.",
+        _table(("cause", "meaning"), [(f"`{cause}`", meaning) for cause, meaning in CAUSES.items()]),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _parameter_file(groups: Sequence[ParameterGroup[Any]]) -> str:
+    lines = [
+        "# Every parameter of completion_node with its default. Copy what you change:",
+        "#   ros2 run depth_ros completion_node --ros-args --params-file my.yaml",
+        '# "fixed" = read at the start only; everything else also takes effect with `ros2 param set`.',
+        f"# Written from the code by `{COMMAND}`.",
+        "/**:",
+        "  ros__parameters:",
+    ]
+    for group in groups:
+        lines += ["", f"    # --- {_title(group)}"]
+        indent = "    "
+        for part in group.prefix.split(".")[:-1]:
+            opening = f"{indent}{part}:"
+            lines += [] if opening in lines else [opening]
+            indent += "  "
+        lines += [f"{indent}{_line(entry, group)}" for entry in group.fields.values()]
+    return "\n".join(lines) + "\n"
+
+
+PARAMETER_COLUMNS = ("parameter", "type", "default", "values", "change", "what it does")
+
+
+def _row(name: str, group: ParameterGroup[Any]) -> tuple[str, ...]:
+    entry = group.fields[name]
+    default = getattr(group.default, entry.name)
+    change = "fixed" if entry.metadata["read_only"] else "run time"
+    what = entry.metadata["description"]
+    return f"`{name}`", _type(default), f"`{_yaml(default)}`", _values(entry), change, what
+
+
+def _line(entry: Field[Any], group: ParameterGroup[Any]) -> str:
+    rules, values = entry.metadata, "" if entry.metadata["choices"] else _values(entry)
+    comment = f"{'fixed. ' * rules['read_only']}{rules['description']}{f' [{values}]' * bool(values)}"
+    return f"{entry.name}: {_yaml(getattr(group.default, entry.name))}  # {comment}"
+
+
+def _title(group: ParameterGroup[Any]) -> str:
+    return str(type(group.default).__doc__).splitlines()[0].rstrip(".")
+
+
+def _values(entry: Field[Any]) -> str:
+    rules = entry.metadata
+    if rules["choices"]:
+        return ", ".join(rules["choices"])
+    return "" if rules["low"] is None else f"{rules['low']:.10g} to {rules['high']:.10g}"
+
+
+def _type(default: Any) -> str:
+    return f"{TYPES[type(default[0])]} array" if isinstance(default, list) else TYPES[type(default)]
+
+
+def _yaml(value: Any) -> str:
+    """JSON is YAML; plain words need no quotes."""
+    if isinstance(value, list):
+        return f"[{', '.join(_yaml(item) for item in value)}]"
+    return value if isinstance(value, str) and value else json.dumps(value)
+
+
+def _services(node: LifecycleNode) -> list[tuple[str, str]]:
+    own = node.get_fully_qualified_name() + "/"
+    found = node.get_service_names_and_types_by_node(node.get_name(), node.get_namespace())
+    named = sorted((name.removeprefix(own), types[0]) for name, types in found if name.startswith(own))
+    return [(name, kind) for name, kind in named if name not in OMITTED_SERVICES]
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    cells = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in cells)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", r"\|").replace("<", r"\<")
+
+
+def write(root: Path) -> None:
+    """Write both files under `root`, the repository."""
+    with ros_context([]):
+        for path, text in texts().items():
+            (root / path).write_text(text, encoding="utf-8")
+
+
+def main() -> int:
+    """Write both files; return 0, or 1 after one line."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    parser.add_argument("root", nargs="?", type=Path, default=Path(), help="the repository (default: here)")
+    root = parser.parse_args().root
+    return one_line_errors(lambda: write(root))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,349 @@
+"""What /diagnostics says: counts, percentiles, and the worst thing in words, at its level."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.executors import SingleThreadedExecutor
+
+from depth_ros.config import GuardConfig
+from depth_ros.frame import DepthMap, Residual
+from depth_ros.geometry.camera import Camera
+from depth_ros.nodes import diagnostics
+from depth_ros.nodes.diagnostics import STAGES, DiagnosticPublisher, Report, Statistics, summarise
+from depth_ros.nodes.health import ShiftWatch
+
+OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+FACTS = {"model": "classical"}
+TIMINGS = {"decode": 0.002, "project": 0.004, "infer": 0.05, "encode": 0.001}
+
+
+class Log:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, text: str) -> None:
+        self.lines.append(f"info {text}")
+
+    def warning(self, text: str) -> None:
+        self.lines.append(f"warning {text}")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(diagnostics, "monotonic", clock)
+    return clock
+
+
+class Watched:
+    """Statistics with their report; each `tell` is a second later."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock, self.log = clock, Log()
+        self.statistics = Statistics(self.log)
+        self.report = Report(self.statistics)
+
+    def flow(self, count: int = 10, residual: Residual | None = None) -> None:
+        for _ in range(count):
+            self.statistics.receive("images")
+            self.statistics.publish(0.08, 0.06, TIMINGS, residual)
+
+    def tell(self, idle: str = "", guard: GuardConfig = GuardConfig()) -> DiagnosticStatus:  # noqa: B008 (frozen)
+        self.clock.now += 1
+        return self.report.status("node", FACTS, idle, guard)
+
+
+@pytest.fixture
+def watched(clock: Clock) -> Watched:
+    return Watched(clock)
+
+
+def values_of(status: DiagnosticStatus) -> dict[str, str]:
+    return {value.key: value.value for value in status.values}
+
+
+def test_depth_that_flows_is_ok(watched: Watched) -> None:
+    watched.flow()
+    status = watched.tell()
+    assert (status.level, status.message, status.name) == (OK, "10.0 depth maps/s", "node")
+    values = values_of(status)
+    assert values["model"] == "classical"
+    assert values["rate_hz"] == "10.00"
+    assert (values["images"], values["depth_maps"], values["degradation"]) == ("10", "10", "none")
+    assert values["infer_p50_ms"] == values["infer_p95_ms"] == values["infer_p99_ms"] == "50.0"
+    assert values["age_p99_ms"] == "80.0"
+    assert values["latency_p50_ms"] == "60.0"
+    assert values["residual_median_percent"] == values["scan_shift_right_px"] == "none"
+
+
+def test_the_keys_come_in_the_order_of_the_work_and_stay(watched: Watched) -> None:
+    watched.statistics.record("publish", 0.001)
+    watched.statistics.record("own", 0.001)
+    watched.flow()
+    told = [list(values_of(watched.tell())) for _ in range(2)]
+    assert told[0] == told[1]
+    timed = [key.partition("_p50_ms")[0] for key in told[0] if key.endswith("_p50_ms")]
+    assert timed == [*(stage for stage in STAGES if stage in {*TIMINGS, "publish", "age", "latency"}), "own"]
+
+
+def test_drops_are_a_warning_with_their_reasons_for_ten_seconds(watched: Watched) -> None:
+    watched.flow()
+    watched.statistics.drop("scan_too_far", "no scan near", count=3)
+    watched.statistics.drop("bad_image", "no image")
+    watched.statistics.drop("lidar_missing", "completed from the others")
+    status = watched.tell()
+    assert status.level == WARN
+    told = "dropped in the last 1 s: 3 scan_too_far, 1 bad_image; worse in the last 1 s: 1 lidar_missing"
+    assert status.message == f"{told}; 10.0 depth maps/s"
+    assert values_of(status)["dropped.scan_too_far"] == "3"
+    levels = []
+    for _ in range(12):
+        watched.flow()
+        levels.append(watched.tell().level)
+    assert levels == [WARN] * 9 + [OK] * 3
+
+
+def test_a_few_drops_among_many_frames_are_no_warning(watched: Watched) -> None:
+    levels = []
+    for second in range(60):
+        watched.flow(19)
+        if second % 5 == 4:
+            watched.statistics.drop("bad_image", "no image")
+        levels.append(watched.tell().level)
+    assert set(levels) == {OK}
+
+
+def test_drops_about_the_bound_do_not_make_the_level_flap(watched: Watched) -> None:
+    levels = []
+    for second in range(60):
+        watched.flow(19)
+        watched.statistics.drop("bad_image", "no image", count=1 + second % 2)
+        levels.append(watched.tell().level)
+    assert sum(before != after for before, after in pairwise(levels)) <= 1
+
+
+def test_what_is_left_out_on_purpose_is_no_warning(watched: Watched) -> None:
+    watched.flow()
+    watched.statistics.drop("superseded", "a newer pair came")
+    status = watched.tell()
+    assert status.level == OK
+    assert values_of(status)["dropped.superseded"] == "1"
+    assert watched.log.lines == ["info dropped (superseded, 1 so far): a newer pair came"]
+    watched.statistics.drop("no_subscribers", "nobody listens to the depth topics")
+    assert len(watched.log.lines) == 1, "that a listener has left is not worth a line for every pair in work"
+
+
+def test_an_hour_of_one_fault_is_a_dozen_lines(watched: Watched) -> None:
+    for number in range(36_000):
+        watched.statistics.drop("bad_image", f"image {number} is broken")
+        watched.clock.now += 0.1
+    at = [int(line.split()[3]) // 10 for line in watched.log.lines]
+    assert at[:6] == [0, 10, 30, 70, 150, 310]
+    assert len(at) == 11
+    assert watched.statistics.drops()["bad_image"].lines == 11
+
+
+def test_another_fault_of_the_same_reason_is_said_soon(watched: Watched) -> None:
+    for text in ["the encoding is unknown"] * 60 + ["the size is wrong"] * 20:
+        watched.statistics.drop("bad_image", text)
+        watched.clock.now += 1
+    assert [line.split("so far): ")[1] for line in watched.log.lines][-1] == "the size is wrong"
+    assert [line.split()[3] for line in watched.log.lines] == ["1", "11", "31", "61"]
+
+
+def test_a_fault_that_comes_back_after_a_while_is_said_at_once(watched: Watched) -> None:
+    for _ in range(100):
+        watched.statistics.drop("bad_image", "broken")
+        watched.clock.now += 1
+    before = len(watched.log.lines)
+    watched.clock.now += 90
+    watched.statistics.drop("bad_image", "broken")
+    assert len(watched.log.lines) == before + 1
+
+
+def test_what_found_no_partner_is_said_once_depth_flows_again(watched: Watched) -> None:
+    watched.flow(1)
+    watched.clock.now += 0.2
+    watched.statistics.drop("scan_too_far", "no scan within sync_slop")
+    assert not watched.log.lines
+    watched.flow(1)
+    assert watched.log.lines == ["warning dropped (scan_too_far, 1 so far): no scan within sync_slop"]
+
+
+def test_a_silence_is_not_blamed_on_the_pairing(watched: Watched) -> None:
+    """The LiDAR stops for half a minute: that its scans are far from the images is no question of clocks."""
+    watched.flow(1)
+    for _ in range(30):
+        watched.clock.now += 1
+        watched.statistics.drop("scan_too_far", "no scan within sync_slop")
+    watched.flow(1)
+    assert not watched.log.lines
+    assert watched.statistics.drops()["scan_too_far"].times == 30
+
+
+def test_an_age_that_two_clocks_make_is_left_out_and_said_once(watched: Watched) -> None:
+    for _ in range(100):
+        watched.statistics.publish(1.79e9, 0.06, TIMINGS)
+    values = values_of(watched.tell())
+    assert not [key for key in values if key.startswith("age_")]
+    assert values["latency_p50_ms"] == "60.0"
+    (line,) = watched.log.lines
+    assert "stamped 20718 days before this node's clock: play a bag with --clock" in line
+    watched.flow()
+    assert values_of(watched.tell())["age_p99_ms"] == "80.0"
+
+
+def test_a_moment_of_another_time_as_before_the_first_clock_is_not_worth_a_line(watched: Watched) -> None:
+    watched.statistics.publish(-1.79e9, 0.06, TIMINGS)
+    watched.flow()
+    assert not watched.log.lines
+
+
+def test_depth_that_is_off_its_own_points_is_an_error_before_all_else(watched: Watched) -> None:
+    watched.flow(10, Residual(0.2, 0.3, 200))
+    watched.statistics.drop("bad_image", "no image")
+    watched.statistics.degradation = "completed from a scan 0.4 s old"
+    status = watched.tell()
+    assert status.level == ERROR
+    assert status.message.startswith("the depth is off its own LiDAR points by 20.0 %")
+    assert status.message.endswith(
+        "degraded: completed from a scan 0.4 s old; dropped in the last 1 s: 1 bad_image; 10.0 depth maps/s"
+    )
+    values = values_of(status)
+    assert (values["residual_median_percent"], values["residual_points"]) == ("20.00", "200")
+    assert values["degradation"] == "completed from a scan 0.4 s old"
+
+
+@pytest.mark.parametrize(("median", "level"), [(0.004, OK), (0.05, WARN), (0.2, ERROR)])
+def test_bounds_of_the_residual(watched: Watched, median: float, level: bytes) -> None:
+    watched.flow(10, Residual(median, 0.3, 200))
+    assert watched.tell().level == level
+
+
+def test_one_bad_frame_does_not_flap(watched: Watched) -> None:
+    levels = []
+    for _ in range(5):
+        watched.flow(9, Residual(0.003, 0.02, 200))
+        watched.flow(1, Residual(0.5, 0.6, 200))
+        levels.append(watched.tell().level)
+    assert set(levels) == {OK}
+
+
+def test_nothing_coming_in_is_stale(watched: Watched) -> None:
+    watched.flow()
+    assert [watched.tell().level for _ in range(3)] == [OK, OK, OK]
+    status = watched.tell()
+    assert status.level == STALE
+    assert status.message == "no depth map for 3 s: no message arrives; 0.0 depth maps/s"
+    watched.statistics.cause = "no publisher on /points: start the LiDAR"
+    assert "4 s: no publisher on /points: start the LiDAR" in watched.tell().message
+    watched.statistics.cause = ""
+    watched.flow()
+    assert watched.tell().level == OK
+
+
+@pytest.mark.parametrize(
+    ("topics", "reason"),
+    [
+        (("images", "scans"), "5 no_transform"),
+        (("images",), "no scans"),
+        (("camera_infos",), "no images and no scans"),
+    ],
+)
+def test_nothing_coming_out_is_an_error_with_the_reason(watched: Watched, topics: tuple[str, ...], reason: str) -> None:
+    for _ in range(5):
+        for topic in topics:
+            watched.statistics.receive(topic)
+        watched.statistics.drop("no_transform", "no transform from lidar to camera")
+        status = watched.tell()
+    assert status.level == ERROR
+    assert status.message == f"no depth map for 5 s, but messages arrive: {reason}; 0.0 depth maps/s"
+
+
+def test_a_camera_of_one_image_in_five_seconds_is_no_error(watched: Watched) -> None:
+    levels = []
+    for second in range(40):
+        if second % 5 == 0:
+            watched.flow(1)
+        levels.append(watched.tell().level)
+    assert set(levels[10:]) == {OK}
+
+
+def test_an_idle_node_is_ok_and_is_given_time_when_it_wakes(watched: Watched) -> None:
+    for _ in range(10):
+        assert (watched.tell("not active").level, watched.tell("not active").message) == (OK, "not active")
+    watched.statistics.idle = "waiting for a subscriber"
+    assert watched.tell().message == "waiting for a subscriber"
+    watched.statistics.idle = ""
+    assert [watched.tell().level for _ in range(3)] == [OK, OK, STALE]
+
+
+def test_a_node_with_cameras_tells_the_worst_of_them(clock: Clock) -> None:
+    front, rear = Watched(clock), Watched(clock)
+    front.flow()
+    rear.flow()
+    rear.statistics.drop("bad_image", "no image")
+    cameras = {"front": front.tell(), "rear": rear.tell()}
+    status = summarise("node", cameras, FACTS)
+    assert (status.level, status.name) == (WARN, "node")
+    assert status.message == "rear: dropped in the last 2 s: 1 bad_image; 5.0 depth maps/s"
+    assert values_of(status) == FACTS
+    for _ in range(10):
+        front.flow()
+        rear.flow()
+        told = {"front": front.tell(), "rear": rear.tell()}
+    assert summarise("node", told, FACTS).level == OK
+
+
+@pytest.mark.usefixtures("ros")
+@pytest.mark.parametrize(
+    ("cameras", "names"), [([""], ["subject"]), (["front", "rear"], ["subject", "subject: front", "subject: rear"])]
+)
+def test_statuses_as_they_are_published(cameras: list[str], names: list[str]) -> None:
+    node, executor = rclpy.create_node("subject"), SingleThreadedExecutor()
+    executor.add_node(node)
+    got: list[DiagnosticArray] = []
+    node.create_subscription(DiagnosticArray, "/diagnostics", got.append, 10)
+    publisher = DiagnosticPublisher(node, {camera: Statistics(Log()) for camera in cameras})
+    for _ in range(100):
+        publisher.publish(FACTS, "not active")
+        executor.spin_once(timeout_sec=0.05)
+        if got:
+            break
+    assert [status.name for status in got[0].status] == names
+    assert got[0].header.stamp.sec > 0
+    executor.shutdown()
+    node.destroy_node()
+
+
+def test_work_that_does_not_end_is_said(watched: Watched) -> None:
+    for _ in range(4):
+        watched.statistics.receive("images")
+        watched.statistics.receive("scans")
+        status = watched.tell()
+    assert status.message == "no depth map for 4 s, but messages arrive: no completion has ended; 0.0 depth maps/s"
+
+
+def test_the_scan_is_compared_with_the_picture_where_that_is_wanted(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+    monkeypatch.setattr(ShiftWatch, "look", lambda _self, _map, now: seen.append(now))
+    depth = np.full((4, 4), 5, np.float32)
+    depth_map = DepthMap(0, "camera", Camera.from_focal(4, 4, 4, 4, 2, 2), depth, depth, depth.astype(np.uint8))
+    for wanted in (True, False):
+        watched.statistics.look(depth_map, GuardConfig(guard_shift=wanted))
+    assert seen == [watched.clock.now]
