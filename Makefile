@@ -50,6 +50,7 @@ endif
 
 bench: .venv/current
 	$(BIN)/python benchmarks/conversions.py
+	$(BIN)/python -m benchmarks.node_overhead
 	$(BIN)/python -m benchmarks.completion_accuracy
 	$(BIN)/python benchmarks/completion_speed.py
 	$(BIN)/depth_ros bag from-kitti $(DEPTH_ROS_TEST_DATA)/kitti/sequence_2011_09_26 bench_output/kitti --overwrite
