@@ -143,7 +143,7 @@ def street(size: tuple[int, int]) -> tuple[Any, Any]:
     from depth_ros.evaluation.holdout import input_depth
     from depth_ros.frame import Frame
     from depth_ros.geometry.rigid import compose, invert
-    from depth_ros.synthetic.bag import DriveConfig, capture_drive
+    from depth_ros.synthetic.capture import DriveConfig, capture_drive
     from depth_ros.synthetic.trajectory import T_BASE_CAMERA, T_BASE_LIDAR
 
     config = DriveConfig(seconds=0.1, height=size[0], width=size[1], lidar=LIDAR)

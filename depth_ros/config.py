@@ -147,8 +147,18 @@ class PairingConfig:
         choices=("image", "scan"),
     )
     sync_slop: float = setting(0.06, "largest distance in time between image and scan (s)", low=0.0, high=10.0)
-    image_offset: float = setting(0.0, "added to the images' stamps before they are paired (s)", low=-10.0, high=10.0)
-    points_offset: float = setting(0.0, "added to the scans' stamps before they are paired (s)", low=-10.0, high=10.0)
+    image_offset: float = setting(
+        0.0,
+        "added to the images' stamps, for pairing and deskew: negative where they are late (s)",
+        low=-10.0,
+        high=10.0,
+    )
+    points_offset: float = setting(
+        0.0,
+        "added to the scans' stamps, for pairing and deskew: negative where they are late (s)",
+        low=-10.0,
+        high=10.0,
+    )
     max_wait: float = setting(0.15, "how long an image waits for a scan that may be nearer (s)", low=0.0, high=10.0)
     lost_after: float = setting(
         1.0, "how long an image without any scan within sync_slop waits before it is dropped (s)", low=0.0, high=60.0

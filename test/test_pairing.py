@@ -21,9 +21,7 @@ def test_image_waits_for_the_scan_after_it_and_takes_the_nearest() -> None:
     p = pairer()
     assert p.add_scan(0, "s0", 0) == []
     assert p.add_image(30 * MS, "i", 30 * MS) == []
-    assert p.add_scan(50 * MS, "s50", 50 * MS) == [
-        Pair(30 * MS, "i", 30 * MS, (Stamped("", 50 * MS, 50 * MS, "s50"),))
-    ]
+    assert p.add_scan(50 * MS, "s50", 50 * MS) == [Pair(30 * MS, "i", 30 * MS, (Stamped("", 50 * MS, 50 * MS, "s50"),))]
 
 
 def test_the_scan_before_wins_when_it_is_nearer() -> None:

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,16 @@ from depth_ros.pairing import Pair, Pairer
 
 FloatArray = NDArray[np.float64]
 Extrinsics = str | Path | FloatArray
+
+
+class PointTime(NamedTuple):
+    """How the time of a bag's points is to be read: see `decode_cloud`."""
+
+    unit: str = "auto"
+    scan_stamp: str = "start"
+
+
+AUTO_TIME = PointTime()
 InputPair = Pair[tuple[Any, Camera], Any]
 _log = logging.getLogger("depth_ros")
 
@@ -37,9 +47,10 @@ class BagReader:
 
     topics: by role (image, camera_info, points, truth, odometry) where their types do not tell. extrinsics: T_cam_lidar
     [4,4] or a calibration file; None = the bag's /tf_static, and /tf at the image's time. pairing: as in the node;
-    recorded arrival times drive it. motion: the poses that deskew the scans, see `motion.Motion`. counters: what the
-    pairing counted, `undecodable` messages, pairs with `no_transform`, and scans left `undeskewed` for want of poses.
-    faults: why a pair gave no frame, a sentence each. Raises BagError.
+    recorded arrival times drive it. motion: the poses that deskew the scans, see `motion.Motion`. point_time: the
+    LiDAR's times, as the node's `point_time_unit` and `scan_stamp`. counters: what the pairing counted, `undecodable`
+    messages, pairs with `no_transform`, and scans left `undeskewed` for want of poses. faults: why a pair gave no
+    frame, a sentence each. Raises BagError.
     """
 
     def __init__(
@@ -50,6 +61,7 @@ class BagReader:
         extrinsics: Extrinsics | None = None,
         pairing: PairingConfig | None = None,
         motion: str = "auto",
+        point_time: PointTime = AUTO_TIME,
     ) -> None:
         self.path = Path(path)
         self.bag = BagFile(self.path)
@@ -58,7 +70,7 @@ class BagReader:
         self._given_topics = topics
         self._extrinsics = None if extrinsics is None else _given_extrinsics(extrinsics)
         self._pairing = pairing or PairingConfig()
-        self._motion_name = motion
+        self._motion_name, self._point_time = motion, point_time
         self._first_fault = ""
 
     def __enter__(self) -> BagReader:
@@ -135,7 +147,7 @@ class BagReader:
         try:
             if T_cam_lidar is None:
                 T_cam_lidar = motion.extrinsics(image_frame, cloud_frame, pair.image_time_ns)
-            rgb, points = decode_image(image), decode_cloud(pair.scan)
+            rgb, points = decode_image(image), decode_cloud(pair.scan, *self._point_time)
         except (BagError, MessageError) as error:
             if isinstance(error, BagError) and not motion.has_tf:
                 raise
@@ -185,33 +197,6 @@ class BagReader:
         if motion.undeskewed:
             self.counters["undeskewed"] = motion.undeskewed
             _log.warning("%s: %d scans are not deskewed; first: %s", self.path, motion.undeskewed, motion.reason)
-
-
-class BagSource:
-    """A bag as a FrameSource: every iteration opens it anew."""
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        topics: Mapping[str, str] | None = None,
-        extrinsics: Extrinsics | None = None,
-        pairing: PairingConfig | None = None,
-        motion: str = "auto",
-    ) -> None:
-        self.path = path
-        self.name = path.resolve().stem
-        self.faults: list[str] = []
-        self._topics, self._extrinsics, self._pairing, self._motion = topics, extrinsics, pairing, motion
-
-    def samples(self) -> Iterator[Sample]:
-        """Yield the samples as `BagReader.samples` does."""
-        reader = BagReader(
-            self.path, topics=self._topics, extrinsics=self._extrinsics, pairing=self._pairing, motion=self._motion
-        )
-        self.faults = reader.faults
-        with reader:
-            yield from reader.samples()
 
 
 def read_static_transforms(bag: BagFile) -> StaticTransforms:

@@ -121,11 +121,18 @@ class MovingTransforms:
             return self._statics.lookup(target, source)
         with suppress(BagError):
             return self._statics.lookup(target, source)
-        moment = StaticTransforms(self._statics)
+        moment, missing, stamps = StaticTransforms(self._statics), [], np.array([stamp_ns])
         for child, (parent, poses) in self._links.items():
-            with suppress(GeometryError):
-                moment.add(parent, child, poses.around(stamp_ns, stamp_ns).at(np.array([stamp_ns]))[0])
-        return moment.lookup(target, source)
+            track = poses.around(stamp_ns, stamp_ns) if len(poses) else None
+            if track is not None and track.covers(stamps)[0]:
+                moment.add(parent, child, track.at(stamps)[0])
+            else:
+                missing.append(child)
+        try:
+            return moment.lookup(target, source)
+        except BagError as error:
+            of_time = f"; at {stamp_ns} ns /tf lacks {', '.join(missing)}" if missing else ""
+            raise BagError(f"{error}{of_time}") from None
 
     def trajectory(self, fixed: str, moving: str, first_ns: int, last_ns: int) -> Trajectory:
         """Return the poses of `moving` in `fixed` (the odometry's own frame, where there is one) around a span.

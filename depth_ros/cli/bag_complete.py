@@ -18,8 +18,10 @@ from depth_ros.cli.options import (
     add_engine,
     add_extrinsics,
     add_motion,
+    add_point_time,
     add_topics,
     chosen_completion,
+    chosen_point_time,
     chosen_topics,
 )
 from depth_ros.errors import BagError, DepthRosError
@@ -54,6 +56,7 @@ def add_parser(subparsers: Any) -> None:
     add_topics(parser)
     add_extrinsics(parser)
     add_motion(parser)
+    add_point_time(parser)
     add("--encoding", choices=("32FC1", "16UC1"), default="32FC1", help="depth in metres or millimetres (%(default)s)")
     add("--storage", choices=("mcap", "sqlite3"), default="mcap", help="format of the bag (%(default)s)")
     add("--overwrite", action="store_true", help="replace the bag that is there")
@@ -72,7 +75,13 @@ def run(args: argparse.Namespace) -> int:
     _check_apart(Path(args.bag), Path(args.out))
     # Guarded as the node is, so that equal pairs give equal depth.
     completion = _Completion(make_pipeline(chosen_completion(args, args.model), GuardConfig()))
-    source = open_source(args.bag, topics=topics, extrinsics=args.extrinsics, motion=args.motion)
+    source = open_source(
+        args.bag,
+        topics=topics,
+        extrinsics=args.extrinsics,
+        motion=args.motion,
+        point_time=chosen_point_time(args),
+    )
     images = _count_images(args.bag, topics)
     maps = completion.maps(_progress(source.samples(), images))
     # The first depth comes before the output is touched: a source that gives none costs no bag that was there.

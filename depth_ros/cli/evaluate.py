@@ -12,8 +12,10 @@ from depth_ros.cli.options import (
     add_engine,
     add_extrinsics,
     add_motion,
+    add_point_time,
     add_topics,
     chosen_completion,
+    chosen_point_time,
     chosen_topics,
     whole,
 )
@@ -64,6 +66,7 @@ def add_parser(subparsers: Any) -> None:
     add_topics(parser)
     add_extrinsics(parser)
     add_motion(parser)
+    add_point_time(parser)
     add("--report", metavar="DIR", help="write report.html, metrics.json and pictures/ there")
     add(
         "--pictures",
@@ -104,7 +107,14 @@ def _replayed(args: argparse.Namespace, folder: Path | None) -> Result:
     config = EvaluationConfig(input=args.input, holdout=args.holdout, phase=args.phase, seed=args.seed)
     topics = chosen_topics(args.topic)
     sources = [
-        open_source(path, topics=topics, extrinsics=args.extrinsics, sparse=config.file, motion=args.motion)
+        open_source(
+            path,
+            topics=topics,
+            extrinsics=args.extrinsics,
+            sparse=config.file,
+            motion=args.motion,
+            point_time=chosen_point_time(args),
+        )
         for path in args.sources
     ]
     return replay(

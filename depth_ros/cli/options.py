@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from depth_ros.config import CompletionConfig
 from depth_ros.errors import BagError
+from depth_ros.nodes.config import InputConfig
+
+if TYPE_CHECKING:
+    from depth_ros.bags.reader import PointTime
 
 MODEL_HELP = "auto, classical, a bundled name or a model file"
 MOST_DIGITS = 18
@@ -45,14 +50,15 @@ def add_motion(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_point_time(parser: argparse.ArgumentParser) -> None:
+    """Add `--point-time-unit` and `--scan-stamp`, to be read with `chosen_point_time`."""
+    _add_choices(parser, InputConfig, "point_time_unit", "scan_stamp")
+
+
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Add `--engine`, `--precision` and `--threads`, to be read with `chosen_completion`."""
-    settings = {entry.name: entry for entry in fields(CompletionConfig)}
-    for name in ("engine", "precision"):
-        entry = settings[name]
-        about = f"{entry.metadata['description']} (%(default)s)"
-        parser.add_argument(f"--{name}", choices=entry.metadata["choices"], default=entry.default, help=about)
-    entry = settings["threads"]
+    _add_choices(parser, CompletionConfig, "engine", "precision")
+    entry = next(entry for entry in fields(CompletionConfig) if entry.name == "threads")
     about, most = f"{entry.metadata['description']} (%(default)s)", int(entry.metadata["high"])
     parser.add_argument("--threads", type=whole(0, most), default=entry.default, metavar="N", help=about)
 
@@ -60,6 +66,13 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 def chosen_completion(args: argparse.Namespace, model: str = "auto") -> CompletionConfig:
     """Return the settings that `--engine`, `--precision` and `--threads` make for a model."""
     return CompletionConfig(model=model, engine=args.engine, precision=args.precision, threads=args.threads)
+
+
+def chosen_point_time(args: argparse.Namespace) -> PointTime:
+    """Return what `--point-time-unit` and `--scan-stamp` say."""
+    from depth_ros.bags.reader import PointTime
+
+    return PointTime(args.point_time_unit, args.scan_stamp)
 
 
 def chosen_topics(given: Sequence[str] | None) -> dict[str, str] | None:
@@ -75,6 +88,15 @@ def chosen_topics(given: Sequence[str] | None) -> dict[str, str] | None:
             raise BagError(f"--topic {role} is given twice, {topics[role]} and {name}: keep one")
         topics[role] = name
     return topics or None
+
+
+def _add_choices(parser: argparse.ArgumentParser, config: Any, *names: str) -> None:
+    """Add an option for each of these settings, named and described as it."""
+    for entry in fields(config):
+        if entry.name in names:
+            about = f"{entry.metadata['description']} (%(default)s)"
+            option = f"--{entry.name.replace('_', '-')}"
+            parser.add_argument(option, choices=entry.metadata["choices"], default=entry.default, help=about)
 
 
 def whole(low: int, high: int | None = None) -> Callable[[str], int]:

@@ -23,8 +23,8 @@ def other_time(ahead_s: float) -> str:
     """Say that stamps are so many seconds ahead of the node's clock (negative: behind), more than `NEAR_S`."""
     where = "after" if ahead_s > 0 else "before"
     return (
-        f"stamped {span(abs(ahead_s))} {where} this node's clock: play a bag with --clock and set use_sim_time:=true, "
-        "synchronise the clock of a sensor (chrony, PTP)"
+        f"stamped {span(abs(ahead_s))} {where} this node's clock: play a bag with --clock and set use_sim_time:=true; "
+        "for live sensors, synchronise the clocks (chrony, PTP)"
     )
 
 

@@ -17,9 +17,10 @@ from depth_ros.nodes.completer import CLOSE_PATIENCE_S, Completer, Place
 from depth_ros.nodes.diagnostics import DiagnosticPublisher, Statistics
 from depth_ros.nodes.drops import drops_counted
 from depth_ros.nodes.evidence import Evidence
-from depth_ros.nodes.extrinsics import StaticExtrinsics, given_links, make_extrinsics, resolve_source
+from depth_ros.nodes.extrinsics import StaticExtrinsics, make_extrinsics, resolve_source
 from depth_ros.nodes.fallback import Fallback
 from depth_ros.nodes.graph import clocks, large_lost, other_nodes
+from depth_ros.nodes.links import given_links
 from depth_ros.nodes.logs import RosLogHandler
 from depth_ros.nodes.parameters import ParameterGroup, unused_overrides, watch
 from depth_ros.nodes.poses import make_poses
@@ -179,6 +180,8 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         channel = None if self._sensors is None else self._sensors.channels[name]
         causes = self._silence[name].look(self._evidence(statistics, channel))
         statistics.cause = causes[0].text if causes else ""
+        if causes:  # nothing comes out, not even worse
+            statistics.degradation = ""
         statistics.idle = "waiting for a subscriber" if channel is not None and not channel.is_open else ""
         statistics.fault = "" if self._pipeline is None else self._pipeline.fault
 

@@ -24,9 +24,7 @@ class SensorConfig:
     def __post_init__(self) -> None:
         check(self)
         for setting_name, names in (("cameras", self.cameras), ("lidars", self.lidars)):
-            repeated = {name for name in names if names.count(name) > 1}
-            if repeated:
-                raise ConfigError(f"{setting_name} has '{repeated.pop()}' twice: give every sensor a name of its own")
+            _refuse_twice(setting_name, names)
             wrong = [name for name in names if name and not NAMESPACE.fullmatch(name)]
             if wrong or not names:
                 raise ConfigError(
@@ -116,6 +114,9 @@ class ExtrinsicsConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        _refuse_twice("extrinsics_links", self.extrinsics_links)
+        if "" in self.extrinsics_links:
+            raise ConfigError("extrinsics_links has an empty name: give names such as lidar")
 
 
 @dataclass(frozen=True)
@@ -155,3 +156,9 @@ class LifecycleConfig:
     """How the node starts."""
 
     autostart: bool = setting(True, "configure and activate without a lifecycle manager", read_only=True)
+
+
+def _refuse_twice(setting_name: str, names: list[str]) -> None:
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise ConfigError(f"{setting_name} has '{repeated[0]}' twice: give each a name of its own")

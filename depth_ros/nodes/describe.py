@@ -99,14 +99,18 @@ def _page(groups: Sequence[ParameterGroup[Any]], services: Sequence[tuple[str, s
             [
                 ("`images`, `camera_infos`, `scans`", "messages received"),
                 ("`depth_maps`, `rate_hz`", "depth maps published, and how many a second"),
-                ("`<stage>_p50_ms`, `_p95_ms`, `_p99_ms`", f"percentiles of the last frames; stages: {_list(STAGES)}"),
+                (
+                    "`<stage>_p50_ms`, `_p95_ms`, `_p99_ms`",
+                    f"percentiles of the last frames; stages: {_list(STAGES)}; no `age` of images of another time",
+                ),
                 ("`dropped.<reason>`", "messages and frames that gave no depth (or a worse one), by reason"),
             ],
         ),
         "Reasons of the pairing among them:",
         _table(("reason", "meaning"), [(f"`{reason}`", meaning) for reason, meaning in WHY.items()]),
         "## When nothing comes out",
-        "Within 3 s of silence the node logs what is so of the following, each once, with names, figures and remedy; "
+        "Within 3 s of silence the node logs what is so of the following, each once, with names, figures and remedy "
+        "(what a line about drops has told is not told again; what recurs is told more and more seldom); "
         "`depth_ros doctor --topics` tells the same from outside.",
         _table(("cause", "meaning"), [(f"`{cause}`", meaning) for cause, meaning in CAUSES.items()]),
     ]

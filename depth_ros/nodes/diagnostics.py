@@ -36,6 +36,8 @@ USED = frozenset({"lidar_missing", "lidar_without_transform", "undeskewed"})
 """Frames that are not dropped, only worse than they could be."""
 FLOWING_S = 5.0
 """Depth maps that are no farther apart than this flow."""
+HELD_S = 5.0
+"""A degradation of some frames is told for so long after the last one that was seen."""
 WINDOW_S = 10.0
 MANY, FEW = 0.05, 0.02
 """From this share of the frames on within `WINDOW_S` drops are a warning, and below that one no longer."""
@@ -73,6 +75,7 @@ class Statistics:
         self._lines: Counter[str] = Counter()
         self._missed: set[str] = set()
         self._published_s, self._odd_ages = float("-inf"), 0
+        self._degraded_s, self._degraded = float("-inf"), ""
         self._texts: dict[str, str] = {}
         self._windows: dict[str, Window] = {stage: Window() for stage in STAGES}
         self._residuals, self._shift = ResidualWatch(), ShiftWatch()
@@ -94,9 +97,9 @@ class Statistics:
         with self._lock:
             self.dropped[reason] += count
             self._texts[reason] = text
-        if reason in MISSED:
-            self._missed.add(reason)
-        elif reason not in UNSAID:
+            if reason in MISSED:
+                self._missed.add(reason)
+        if reason not in MISSED | UNSAID:
             self._say(reason)
 
     def drops(self) -> dict[str, Drop]:
@@ -180,7 +183,9 @@ class Statistics:
         if self.fault:
             found.append(Finding(Level.ERROR, self.fault))
         if self.degradation:
-            found.append(Finding(Level.WARN, f"degraded: {self.degradation}"))
+            self._degraded_s, self._degraded = monotonic(), self.degradation
+        if monotonic() - self._degraded_s < HELD_S:
+            found.append(Finding(Level.WARN, f"degraded: {self._degraded}"))
         return [finding for finding in found if finding is not None]
 
 

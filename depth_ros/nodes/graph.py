@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from time import time_ns
 from typing import Any
 
@@ -12,6 +13,8 @@ from rclpy.utilities import get_rmw_implementation_identifier
 from depth_ros.nodes.evidence import Clocks, Publisher
 
 SUGGESTED = 3
+OUTPUT = re.compile("/depth/(image_rect|camera_info|points|sigma|source)$")
+"""What completion_node publishes, which nobody means as its input."""
 
 
 def type_name(kind: Any) -> str:
@@ -28,8 +31,9 @@ def candidates(node: Node, topic: str, wanted: str) -> tuple[str, ...]:
     """Return a few other topics of the type `wanted` that another node publishes, the ones named alike first."""
     word = topic.rpartition("/")[2]
     # Not by topic: rclpy would remap the names of the topics as it does our own.
-    names = {name for other in _others(node) for name, types in _published(node, *other) if wanted in types}
-    # What a depth camera or another completion_node makes is the last to be meant.
+    found = {name for other in _others(node) for name, types in _published(node, *other) if wanted in types}
+    names = {name for name in found if not OUTPUT.search(name)}
+    # What a depth camera makes is the last to be meant.
     return tuple(sorted(names - {topic}, key=lambda name: ("/depth/" in name, word not in name, name))[:SUGGESTED])
 
 

@@ -15,6 +15,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from depth_ros.errors import MessageError
 from depth_ros.frame import PointCloud
 from depth_ros.geometry.camera import Camera
+from depth_ros.geometry.distortion import check_distortion
 from depth_ros.messages.decode import decode_camera, decode_cloud, decode_image, is_rectified, stamp_ns
 from depth_ros.nodes.config import InputConfig
 from depth_ros.nodes.drops import Counting, drops_counted
@@ -86,6 +87,7 @@ class CameraInput:
             return
         camera, choice = self._calibration, self._config.value.image_is_rectified
         rectified = choice == "true" or (choice == "auto" and is_rectified(self._image_input.topic, camera))
+        check_distortion(camera.rectified() if rectified else camera)
         self._camera = camera.rectified() if rectified else camera
         state = "rectified already" if rectified else "not rectified, so it will be"
         said = f"the image is taken as {state} (image_is_rectified: {choice})"
@@ -124,12 +126,11 @@ class CameraInput:
         while self._waiting and self._camera is not None:
             message, arrived_ns = self._waiting.popleft()
             with drops_counted(self._statistics, "bad_image"):
-                image = _decoded_image(message, self._camera, arrived_ns)
-                self._on_decoded(stamp_ns(message.header.stamp), image)
+                stamp = stamp_of(message)
+                self._on_decoded(stamp, _decoded_image(message, self._camera, arrived_ns))
 
     def _drop_without_camera_info(self, count: int) -> None:
-        remedy = "publish one, or remap it" if self._info_input.evidence().received == 0 else "see bad_camera_info"
-        text = f"no usable CameraInfo on {self._info_input.topic} yet: {remedy}"
+        text = f"no usable CameraInfo on {self._info_input.topic} yet: publish one, or remap it"
         self._statistics.drop("no_camera_info", text, count=count)
 
 
@@ -158,9 +159,18 @@ class LidarInput:
         self._statistics.receive("scans")
         begun_ns = monotonic_ns()
         with drops_counted(self._statistics, "bad_points"):
+            stamp = stamp_of(message)
             points = decode_points(message, self._config.value.point_time_unit, self._config.value.scan_stamp)
             scan = ScanInput(message.header.frame_id, points, (monotonic_ns() - begun_ns) / 1e9)
-            self._on_decoded(self._name, stamp_ns(message.header.stamp), scan)
+            self._on_decoded(self._name, stamp, scan)
+
+
+def stamp_of(message: Any) -> int:
+    """Return the stamp of a message, nanoseconds; MessageError when it is zero, as it is when nobody filled it in."""
+    stamp = stamp_ns(message.header.stamp)
+    if stamp == 0:
+        raise MessageError("its stamp is zero: let the driver fill header.stamp")
+    return stamp
 
 
 def decode_picture(message: Any, camera: Camera) -> NDArray[np.uint8]:

@@ -65,7 +65,10 @@ def refuse_unknown(node: Node) -> None:
     ]
     if unknown:
         known = list(node.get_parameters_by_prefix(""))
-        raise ConfigError(f"unknown parameter {', '.join(_with_nearest(name, known) for name in unknown)}")
+        raise ConfigError(
+            f"unknown parameter {', '.join(_with_nearest(name, known) for name in unknown)}: correct it; what is meant "
+            "for another node stands under that node's name in a parameter file, not under /**"
+        )
 
 
 def unused_overrides(node: Node) -> list[str]:

@@ -23,9 +23,14 @@ def is_silent(topic: Topic) -> bool:
     return topic.age_s is None or topic.age_s > max(SILENT_S, min(2 * topic.interval_s, LONGEST_PATIENCE_S))
 
 
+def is_missing(topic: Topic) -> bool:
+    """Tell whether what an output needs of an input is not there: one CameraInfo, or messages that go on."""
+    return is_silent(topic) and not (topic.type_name == CAMERA_INFO and topic.received)
+
+
 def topic_cause(topic: Topic, evidence: Evidence) -> Cause | None:
     """Return why nothing arrives on `topic`; None when something does, or as a CameraInfo once did."""
-    if not is_silent(topic) or (topic.type_name == CAMERA_INFO and topic.received):
+    if not is_missing(topic):
         return None
     ours = [publisher for publisher in topic.publishers if publisher.type_name == topic.type_name]
     if not topic.publishers:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from depth_ros.nodes.clocks import clock_causes
 from depth_ros.nodes.evidence import CAMERA_INFO, LONGEST_PATIENCE_S, Cause, Drop, Evidence
 from depth_ros.nodes.logs import Backoff
-from depth_ros.nodes.publishers import topic_cause
+from depth_ros.nodes.publishers import is_missing, topic_cause
 
 AFTER_S = 1.9
 """Silence of this length is looked into; asked once a second, that is within 3 s."""
@@ -112,9 +112,9 @@ def diagnose(evidence: Evidence) -> list[Cause]:
 class SilenceWatch:
     """Logs each cause of a silence once per episode, unless a line about what was dropped has told it.
 
-    An output ends the episode; a new one also starts when the node's state changes, or somebody begins to listen. What
-    comes again in ever new episodes is told more and more seldom (`Backoff`). what: how each line begins. only: the
-    causes to tell; None: all of them.
+    An output ends the episode; a new one also starts when the node's state changes, or somebody begins to listen.
+    Inputs that come (back) are given time. What comes again in ever new episodes is told more and more seldom
+    (`Backoff`). what: how each line begins. only: the causes to tell; None: all of them.
     """
 
     def __init__(
@@ -128,8 +128,9 @@ class SilenceWatch:
     ) -> None:
         self._logger, self._clock, self._what, self._after_s, self._only = logger, clock, what, after_s, only
         self._phase: object = None
-        self._since = 0.0
+        self._since, self._flows = 0.0, False
         self._before = Evidence()
+        self._lines: dict[str, int] = {}
         self._told: set[tuple[str, str]] = set()
         self._backoff = Backoff()
 
@@ -137,11 +138,20 @@ class SilenceWatch:
         """Take what is known now; call it once a second. Returns the causes that hold, whether told before or not."""
         phase = (evidence.outputs, evidence.state, evidence.building, bool(evidence.listeners), bool(evidence.topics))
         now = self._clock()
+        flowed, self._flows = self._flows, not any(is_missing(topic) for topic in evidence.topics)
         if phase != self._phase:
             # That the last listener has left is said when its camera is unsubscribed.
             has_left = bool(self._before.listeners) and self._before.state == "active"
             self._told = {("nobody_listens", "")} if has_left else set()
-            self._phase, self._since, self._before = phase, now, replace(evidence, drops=dict(evidence.drops))
+            # A line of the last second was said in this silence.
+            drops = {reason: replace(drop, lines=self._lines.get(reason, 0)) for reason, drop in evidence.drops.items()}
+            self._phase, self._since, self._before = phase, now, replace(evidence, drops=drops)
+        elif self._flows and not flowed:
+            # Nothing can have come out yet, and what found no partner meanwhile tells nothing of the clocks.
+            known = {reason: drop for reason, drop in self._before.drops.items() if _is_clue(reason)}
+            alone = {reason: drop for reason, drop in evidence.drops.items() if not _is_clue(reason)}
+            self._since, self._before = now, replace(evidence, drops=known | alone)
+        self._lines = {reason: drop.lines for reason, drop in evidence.drops.items()}
         slowest_s = max((topic.interval_s for topic in evidence.topics if topic.type_name != CAMERA_INFO), default=0.0)
         if now - self._since < max(self._after_s, min(2 * slowest_s, LONGEST_PATIENCE_S)):
             return []
@@ -207,6 +217,10 @@ def _drops(evidence: Evidence) -> Iterator[Cause]:
     if slower and evidence.outputs:
         text = f"completion is slower than the camera, {slower} pairs were left out meanwhile: {LIGHTER}"
         yield Cause("superseded", text)
+
+
+def _is_clue(reason: str) -> bool:
+    return any(reason.startswith(clue.reason) for clue in CLUES)
 
 
 def _remaining(evidence: Evidence) -> Iterator[Cause]:

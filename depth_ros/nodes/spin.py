@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, current_thread, main_thread
 from time import monotonic
+from traceback import format_exc
 from typing import Any
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
@@ -63,11 +65,11 @@ def run(make_node: Callable[[], Any], args: Sequence[str] | None) -> int:
 
 
 def one_line_errors(action: Callable[[], Any]) -> int:
-    """Run `action`; return 0, or 1 after one line on stderr when it raises a known error."""
+    """Run `action`; return 0, or 1 after one line on stderr: an error of ours, or of rclpy about a parameter."""
     try:
         action()
-    except DepthRosError as error:
-        sys.stderr.write(f"{error}\n")
+    except (DepthRosError, ParameterException) as error:
+        sys.stderr.write(" ".join(str(error).split()) + "\n")
         return 1
     return 0
 
@@ -95,10 +97,26 @@ def _run(make_node: Callable[[], Any], args: Sequence[str] | None) -> None:
             executor.add_node(node)
             node.start()
             while not stop.is_set():
-                executor.spin_once(timeout_sec=SLICE_S)
+                _spin_once(node, executor, stop)
         finally:
             executor.shutdown()
             node.destroy_node()
+
+
+def _spin_once(node: Any, executor: SingleThreadedExecutor, stop: Event) -> None:
+    """Run what is due; what a callback raises is logged and does not end the node, unless it is a known error.
+
+    So does rclpy of Humble on a transition that the node's state does not have, as a lifecycle manager may ask for.
+    """
+    try:
+        executor.spin_once(timeout_sec=SLICE_S)
+    except (DepthRosError, ExternalShutdownException):
+        raise
+    except Exception:
+        if not rclpy.ok():
+            raise
+        node.get_logger().error(f"a callback failed, please report:\n{format_exc()}", throttle_duration_sec=10.0)
+        stop.wait(SLICE_S)
 
 
 @contextmanager

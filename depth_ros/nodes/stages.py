@@ -60,7 +60,8 @@ class Stages(Generic[Item, Prepared, Finished]):
         It then ends after the item that it works on, or with the process.
         """
         end = monotonic() + patience_s
-        # The preparer may be waiting for the finisher, which therefore comes first.
+        self._preparer.close(0.0)
+        # The preparer may be waiting for the finisher, whose end is therefore waited for first.
         workers: tuple[Worker[Prepared] | Worker[Item] | Worker[Finished], ...] = (
             self._finisher,
             self._preparer,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from depth_ros.bags.bag_file import BagFile, decode_recorded
+from depth_ros.bags.reader import PointTime
 from depth_ros.bags.sample import Sample
 from depth_ros.bags.source import open_source
 from depth_ros.bags.transforms import MovingTransforms, StaticTransforms
@@ -22,7 +23,8 @@ from depth_ros.errors import BagError, GeometryError
 from depth_ros.frame import Frame, PointCloud
 from depth_ros.geometry import rigid
 from depth_ros.messages.encode import encode_header
-from depth_ros.synthetic.bag import START_NS, DriveConfig, _scene, write_synthetic_bag
+from depth_ros.synthetic.bag import write_synthetic_bag
+from depth_ros.synthetic.capture import START_NS, DriveConfig
 from depth_ros.synthetic.trajectory import T_BASE_CAMERA, T_BASE_LIDAR
 
 TURN, SPEED = 0.5, 10.0
@@ -43,7 +45,7 @@ def samples(path: Path, motion: str, **more: Any) -> list[Sample]:
 
 def pixel_errors(frame: Frame, raw: PointCloud) -> NDArray[np.float64]:
     """Return how far the points fall from where they are, in pixels, by the poses in closed form."""
-    street = _scene(CONFIG.seed, CONFIG.metres(CONFIG.seconds)).street
+    street = CONFIG.scene.street
     assert frame.points is not None
     assert frame.T_cam_lidar is not None
     assert frame.scan_stamp_ns is not None
@@ -89,6 +91,16 @@ def test_only_the_points_change(turning: Path) -> None:
         np.testing.assert_array_equal(a.ring, b.ring)
         assert a.xyz.shape == b.xyz.shape
         assert 0.1 < np.abs(a.xyz - b.xyz).max() < 5
+
+
+def test_the_times_of_the_points_are_read_as_the_node_reads_them(turning: Path) -> None:
+    for one, two in zip(
+        samples(turning, "none"), samples(turning, "none", point_time=PointTime("us", "end")), strict=True
+    ):
+        assert one.frame.points is not None
+        assert two.frame.points is not None
+        start, end = one.frame.points.time_ns, two.frame.points.time_ns
+        np.testing.assert_array_equal(end, 1000 * (start - start.max()))  # type: ignore[union-attr]
 
 
 def test_two_runs_are_equal(turning: Path) -> None:
@@ -177,7 +189,9 @@ def test_poses_that_end_too_early_are_counted(
 @pytest.mark.parametrize("motion", ["auto", "none"])
 def test_a_camera_that_pans_is_where_it_was_at_its_image(tmp_path: Path, drive: Any, make_tf: Any, motion: str) -> None:
     def pan(stamp: int) -> NDArray[np.float64]:
-        return rigid.from_xyz_quat((1, 0, 2), Rotation.from_rotvec([0, 0, (stamp - drive.stamps[0]) / 1e9]).as_quat())
+        return rigid.from_xyz_quat(
+            (1, 0, 2), Rotation.from_rotvec([0, 0, (stamp - drive.stamps[0]) / 1e9]).as_quat().tolist()
+        )
 
     lens = rigid.from_xyz_quat((0, 0, 0.1), (0.5, -0.5, 0.5, -0.5))
     bag = with_poses(tmp_path, drive, make_tf, [("base_link", "pan", s) for s in pan_stamps(drive)], (), pan)
@@ -200,6 +214,7 @@ def test_images_without_a_transform_are_left_out_and_counted(
         )
     assert [sample.frame.stamp_ns for sample in found] == drive.stamps[:1]
     assert "3 messages cannot be used; first: no transform joins" in caplog.text
+    assert "/tf lacks pan" in caplog.text
 
 
 def pan_stamps(drive: Any) -> list[int]:

@@ -100,7 +100,7 @@ def test_json_holds_everything(asked: list[object], capsys: pytest.CaptureFixtur
     assert told["would_output"] is True
     assert told["pairs"] == 48
     assert told["inputs"][0]["topic"]["publishers"][0]["node"] == "/driver"
-    assert told["drops"] == {"scan_too_far": {"times": 2, "text": "no scan within sync_slop: raise it"}}
+    assert told["drops"]["scan_too_far"]["times"] == 2
 
 
 def test_without_rclpy_it_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

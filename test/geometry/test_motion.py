@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from depth_ros.errors import GeometryError
 from depth_ros.frame import PointCloud
 from depth_ros.geometry.motion import LONGEST_GAP_NS, REACH_NS, PoseBuffer, Trajectory, deskew
-from depth_ros.geometry.rigid import apply, compose, from_rotation, invert
+from depth_ros.geometry.rigid import apply, compose, from_rotation, from_xyz_quat, invert
 
 MS = 1_000_000
 START = 1_700_000_000_000_000_000
@@ -55,6 +55,24 @@ def test_slerp_takes_the_short_way_at_constant_rate() -> None:
     found = Trajectory(np.array([0, 100 * MS]), poses).at(np.array([25 * MS]))
     np.testing.assert_allclose(Rotation.from_matrix(found[0, :3, :3]).as_rotvec(), [0, 0, 0.25])
     np.testing.assert_allclose(found[0, :3, 3], [0.25, 0, 0])
+
+
+@pytest.mark.parametrize("axis", [(0, 0, 1.0), (1.0, 0, 0), (0.6, 0, -0.8), (-0.48, 0.6, 0.64)])
+def test_half_a_turn_is_turned_evenly_whatever_the_sign_of_its_quaternion(axis: tuple[float, ...]) -> None:
+    start = Rotation.from_rotvec([0.3, -0.2, 0.1])
+    end = -(start * Rotation.from_rotvec(np.pi * np.array(axis))).as_quat()
+    poses = np.stack([from_xyz_quat([0, 0, 0], quat.tolist()) for quat in (start.as_quat(), end)])
+    found = Rotation.from_matrix(Trajectory(np.array([0, 100 * MS]), poses).at(np.array([25 * MS, 50 * MS]))[:, :3, :3])
+    np.testing.assert_allclose((start.inv() * found).magnitude(), [np.pi / 4, np.pi / 2], atol=1e-9)
+
+
+def test_where_the_fixed_frame_is_changes_nothing() -> None:
+    far = from_rotation(Rotation.from_rotvec([0.1, 2.0, -1.0]).as_matrix(), [1e6, -1e6, 1e3])
+    stamps = START + np.arange(31) * 10 * MS
+    xyz, at = world_points().astype(np.float32), START + np.linspace(0, 100, 500).astype(np.int64) * MS
+    poses = np.stack([arc(s) for s in stamps.tolist()])
+    here, there = (deskew(xyz, at, START + 45 * MS, Trajectory(stamps, T @ poses)) for T in (np.eye(4), far))
+    np.testing.assert_allclose(there, here, atol=1e-5)
 
 
 def test_beyond_its_ends_it_goes_on_as_it_moved_and_no_farther_than_it_reaches() -> None:

@@ -51,6 +51,28 @@ def ros(domain: int) -> Iterator[None]:
     rclpy.try_shutdown()
 
 
+class Logged:
+    """A node that keeps what it logs."""
+
+    def __init__(self, node: Any) -> None:
+        self._node = node
+        self.lines: list[str] = []
+        self.info = self.error = self.warning = lambda text, **_: self.lines.append(text)
+
+    def get_logger(self) -> Any:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._node, name)
+
+
+@pytest.fixture
+def node(ros: None) -> Iterator[Any]:  # noqa: ARG001 (a fixture used for what it does)
+    node = rclpy.create_node("subject")
+    yield Logged(node)
+    node.destroy_node()
+
+
 class Probe:
     """A node that publishes to and listens to completion_node; spun by the test itself."""
 

@@ -99,7 +99,7 @@ def test_it_deactivates_and_works_again_while_an_inference_does_not_end(
     with monkeypatch.context() as patch:
         patch.setattr(node._pipeline, "prepare", lambda _frame: slow)
         patch.setattr(completer, "make_frame", lambda *_: None)
-        pair: Any = SimpleNamespace(image_stamp_ns=0, scans=(), outdated=False)
+        pair: Any = SimpleNamespace(image_stamp_ns=0, image_time_ns=0, scans=(), outdated=False)
         node._completer.submit(Work(camera, pair, {}))
         assert entered.wait(10)
         assert node.trigger_deactivate() == SUCCESS

@@ -174,6 +174,15 @@ def test_a_fault_that_comes_back_after_a_while_is_said_at_once(watched: Watched)
     assert len(watched.log.lines) == before + 1
 
 
+def test_a_degradation_of_every_other_frame_does_not_flap(watched: Watched) -> None:
+    levels = []
+    for second in range(20):
+        watched.flow()
+        watched.statistics.degradation = "completed from a scan 0.4 s old" if second % 2 and second < 10 else ""
+        levels.append(watched.tell().level)
+    assert levels == [OK] + [WARN] * 13 + [OK] * 6
+
+
 def test_what_found_no_partner_is_said_once_depth_flows_again(watched: Watched) -> None:
     watched.flow(1)
     watched.clock.now += 0.2

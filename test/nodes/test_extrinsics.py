@@ -3,51 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-import rclpy
 
 from depth_ros.errors import ConfigError, NodeError
 from depth_ros.geometry.rigid import compose, from_xyz_quat, invert
 from depth_ros.messages.encode import encode_transform
 from depth_ros.nodes.config import ExtrinsicsConfig, LinkConfig
-from depth_ros.nodes.extrinsics import Changes, Link, StaticExtrinsics, given_links, make_extrinsics, read_links
+from depth_ros.nodes.extrinsics import Changes, StaticExtrinsics, make_extrinsics
 from depth_ros.nodes.factory import make
+from depth_ros.nodes.links import Link, given_links, read_links
 
 TURN = [0.5, -0.5, 0.5, 0.5]
 A = from_xyz_quat([1.0, 2.0, 3.0], [0.0, 0.0, 0.0, 1.0])
 B = from_xyz_quat([0.1, -0.2, 0.3], TURN)
 
 
-class Logged:
-    """A node that keeps what it logs."""
-
-    def __init__(self, node: Any) -> None:
-        self._node = node
-        self.lines: list[str] = []
-        self.info = self.error = self.warning = lambda text, **_: self.lines.append(text)
-
-    def get_logger(self) -> Any:
-        return self
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._node, name)
-
-
 def links_of(links: Any) -> StaticExtrinsics:
     return StaticExtrinsics(links, Changes(None))
-
-
-@pytest.fixture
-def node(ros: None) -> Iterator[Any]:  # noqa: ARG001 (a fixture used for what it does)
-    node = rclpy.create_node("subject")
-    yield node
-    node.destroy_node()
 
 
 def test_links_are_chained_and_inverted() -> None:
@@ -130,8 +107,7 @@ def test_tf_is_asked_at_the_images_stamp_with_the_timeout(node: Any, fake_tf2: A
 
 def test_a_static_transform_is_asked_for_again_when_tf_static_changes(node: Any, fake_tf2: Any) -> None:
     fake_tf2.known["camera", "lidar"] = lambda _: B
-    logged = Logged(node)
-    extrinsics = make_extrinsics(logged, ExtrinsicsConfig(), {})
+    extrinsics = make_extrinsics(node, ExtrinsicsConfig(), {})
     np.testing.assert_allclose(ask(extrinsics), B)
     fake_tf2.known["camera", "lidar"] = lambda _: A
     asked = len(fake_tf2.asked)
@@ -140,7 +116,7 @@ def test_a_static_transform_is_asked_for_again_when_tf_static_changes(node: Any,
     fake_tf2.listeners[0].static_callback(None)
     for stamp in (125, 126):
         np.testing.assert_allclose(ask(extrinsics, stamp), A)
-    (change,) = [text for text in logged.lines if "changed" in text]
+    (change,) = [text for text in node.lines if "changed" in text]
     assert "from 'lidar' to 'camera'" in change
     assert "turned by 120.00 degrees" in change
 
@@ -148,11 +124,10 @@ def test_a_static_transform_is_asked_for_again_when_tf_static_changes(node: Any,
 def test_what_moves_in_tf_is_no_change_of_the_extrinsics(node: Any, fake_tf2: Any) -> None:
     fake_tf2.known["camera", "lidar"] = lambda stamp: A if stamp > 100 else B
     fake_tf2.newest["camera", "lidar"] = 1000
-    logged = Logged(node)
-    extrinsics = make_extrinsics(logged, ExtrinsicsConfig(), {})
+    extrinsics = make_extrinsics(node, ExtrinsicsConfig(), {})
     for stamp in (50, 150, 60):
         ask(extrinsics, stamp)
-    assert not [text for text in logged.lines if "changed" in text]
+    assert not [text for text in node.lines if "changed" in text]
 
 
 def test_a_transform_that_tf_lacks_names_both_frames_and_the_remedy(node: Any, fake_tf2: Any) -> None:
@@ -201,12 +176,11 @@ def test_the_tf_listener_is_unregistered_where_it_can_be(node: Any, fake_tf2: An
 
 
 def test_changed_parameters_are_noticed_once(node: Any) -> None:
-    logged = Logged(node)
 
     def at(*xyz: float) -> dict[str, LinkConfig]:
         return {"lidar": LinkConfig(parent="camera", child="lidar", xyz=list(xyz))}
 
-    extrinsics: Any = make_extrinsics(logged, ExtrinsicsConfig(), at(0.0, 0.0, 1.0))
+    extrinsics: Any = make_extrinsics(node, ExtrinsicsConfig(), at(0.0, 0.0, 1.0))
     ask(extrinsics)
     for _ in range(2):
         extrinsics.replace(given_links(at(0.0, 0.3, 1.4)))
@@ -214,7 +188,7 @@ def test_changed_parameters_are_noticed_once(node: Any) -> None:
     with pytest.raises(ConfigError, match="twice"):
         extrinsics.replace([*given_links(at(0.0, 0.0, 1.0)), Link("lidar", "camera", np.eye(4))])
     np.testing.assert_allclose(ask(extrinsics)[:3, 3], [0, 0.3, 1.4])
-    (change,) = [text for text in logged.lines if "changed" in text]
+    (change,) = [text for text in node.lines if "changed" in text]
     assert "moved by 0.500 m, turned by 0.00 degrees" in change
 
 
@@ -222,10 +196,10 @@ def test_a_file_that_changes_is_read_again_and_a_bad_one_is_not_taken(
     node: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("depth_ros.nodes.extrinsics.FILE_LOOK_S", 0.0)
-    path, logged = tmp_path / "extrinsics.yaml", Logged(node)
+    path = tmp_path / "extrinsics.yaml"
     text = "extrinsics:\n  lidar: {{parent: camera, child: lidar, xyz: {}}}\n"
     path.write_text(text.format([1, 2, 3]))
-    extrinsics = make_extrinsics(logged, ExtrinsicsConfig(extrinsics_file=str(path)), {})
+    extrinsics = make_extrinsics(node, ExtrinsicsConfig(extrinsics_file=str(path)), {})
     np.testing.assert_allclose(ask(extrinsics), A)
     path.write_text(text.format([1, 2, 3.5]))
     np.testing.assert_allclose(ask(extrinsics)[:3, 3], [1, 2, 3.5])
@@ -235,8 +209,8 @@ def test_a_file_that_changes_is_read_again_and_a_bad_one_is_not_taken(
     path.write_text("extrinsics: {}")
     for _ in range(2):
         np.testing.assert_allclose(ask(extrinsics)[:3, 3], [1, 2, 3.5])
-    assert len([line for line in logged.lines if "changed: moved by 0.500 m" in line]) == 1
-    assert len([line for line in logged.lines if "stay as they were" in line]) == 1
+    assert len([line for line in node.lines if "changed: moved by 0.500 m" in line]) == 1
+    assert len([line for line in node.lines if "stay as they were" in line]) == 1
 
 
 def test_params_without_a_link_are_refused(node: Any) -> None:

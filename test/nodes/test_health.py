@@ -9,7 +9,9 @@ import pytest
 
 from depth_ros.config import GuardConfig
 from depth_ros.frame import DepthMap, Residual, Source
+from depth_ros.geometry.alignment import Shift
 from depth_ros.geometry.camera import Camera
+from depth_ros.nodes import health
 from depth_ros.nodes.health import (
     BAD,
     JUDGED,
@@ -133,6 +135,14 @@ def test_a_scan_beside_the_picture_is_said(right: int) -> None:
     side = "left" if right > 0 else "right"
     assert f"{abs(right)} px to the {side}" in found.text
     assert watch.values()["scan_shift_right_px"] == str(-right)
+
+
+def test_a_slightly_better_shift_is_not_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As seen on real frames with the right extrinsics."""
+    monkeypatch.setattr(health, "best_shift", lambda *_: Shift(6, -18, 4.6, 4.2))
+    watch = looks(0)
+    assert watch.finding() is None
+    assert watch.values() == {"scan_shift_right_px": "0", "scan_shift_down_px": "0"}
 
 
 @pytest.mark.parametrize("watch", [looks(12, LEAST_LOOKS - 1), looks(12, source=Source.OUTDATED)])

@@ -91,7 +91,9 @@ def test_parameters_change_the_running_node_or_are_refused(make_node: Any) -> No
     assert set_one("max_depth", 50.0).successful
     assert node._pipeline._pipeline is not before
     assert set_one("queue_policy", "all").successful
+    place = node._place
     assert set_one("extrinsics.lidar.xyz", [1.0, 2.0, 3.0]).successful
+    assert node._place is place, "the poses go on"
     assert node._place.extrinsics.lookup("camera", "lidar", 0)[:3, 3].tolist() == [1.0, 2.0, 3.0]
     assert "max_depth" in set_one("min_depth", 60.0).reason
     assert "unit quaternion" in set_one("extrinsics.lidar.quat", [0.0, 0.0, 0.0, 5.0]).reason

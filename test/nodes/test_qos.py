@@ -12,8 +12,11 @@ from sensor_msgs.msg import CameraInfo
 
 from depth_ros.errors import NodeError
 from depth_ros.messages.encode import encode_header
+from depth_ros.nodes import graph
 from depth_ros.nodes.evidence import Evidence, Publisher
 from depth_ros.nodes.factory import make
+from depth_ros.nodes.graph import candidates
+from depth_ros.nodes.outputs import KINDS
 from depth_ros.nodes.qos import InputSubscription, Offer, offered, profile
 from depth_ros.nodes.silence import diagnose
 
@@ -140,3 +143,21 @@ def test_topics_of_the_type_are_suggested_while_there_is_no_publisher(pair: Pair
     pair.spin_until(lambda: len(subscription.evidence().candidates) == 2)
     assert subscription.evidence().candidates == ("/front/info", "/a/other")
     subscription.close()
+
+
+def test_what_the_user_writes_to_choose_another_topic_is_known(pair: Pair) -> None:
+    told = pair.subscribe().evidence()
+    assert (told.name, told.choice, told.suffix) == ("/info", "-r info:=", "")
+    told = InputSubscription(pair.receiver, CameraInfo, "front/i", print, "auto", 5, suffix="/zipped").evidence()
+    assert (told.name, told.choice, told.suffix) == ("/front/i/zipped", "-r front/i:=", "/zipped")
+
+
+def test_topics_named_alike_are_suggested_first_and_depth_last(pair: Pair) -> None:
+    topics = ["a/depth/info", "b", "c/info", "depth/camera_info"]
+    for topic in topics:
+        pair.sender.create_publisher(CameraInfo, topic, 5)
+    wanted = "sensor_msgs/msg/CameraInfo"
+    pair.spin_until(lambda: pair.receiver.count_publishers("/depth/camera_info"))
+    pair.spin_until(lambda: len(candidates(pair.receiver, "/info", wanted)) == 3)
+    assert candidates(pair.receiver, "/info", wanted) == ("/c/info", "/b", "/a/depth/info")
+    assert all(graph.OUTPUT.search(f"/front/{topic}") for topic in KINDS)

@@ -304,10 +304,45 @@ def test_what_a_line_about_drops_has_told_is_not_told_again() -> None:
     assert watched.look(later, 5) == ["encoding_unknown"], "kept back by the drops' own backoff"
 
 
+def test_a_line_about_drops_of_the_moment_before_the_silence_was_seen_counts() -> None:
+    watched = Watched()
+    watched.look(replace(FLOWING, listeners=0, topics=()))
+    drops = {"bad_camera_info": Drop(3, "a K of zeros", lines=1)}
+    assert watched.look(replace(FLOWING, drops=drops)) == []
+    drops = {"bad_camera_info": Drop(30, "a K of zeros", lines=1)}
+    assert watched.look(replace(FLOWING, drops=drops), 5) == []
+
+
 def test_that_the_last_listener_left_is_said_elsewhere() -> None:
     watched = Watched()
     watched.look(FLOWING)
     assert watched.look(replace(FLOWING, listeners=0, topics=()), 5) == []
+
+
+def test_inputs_that_come_back_are_given_time() -> None:
+    """A bag is paused for ten seconds: the images and scans around the pause tell nothing of clocks or slowness."""
+    watched = Watched()
+    watched.look(FLOWING)
+    paused = replace(FLOWING, topics=[replace(one, age_s=9.0) for one in (IMAGE, INFO, POINTS)])
+    assert watched.look(replace(paused, drops=TOO_FAR, gap_ns=95_000_000), 12) == ["input_over"]
+    back = replace(FLOWING, drops=TOO_FAR, gap_ns=95_000_000)
+    assert watched.look(replace(back, paired=1), 2) == []
+    assert watched.look(replace(back, paired=2), 2) == ["slow"]
+
+
+def test_a_camera_info_of_zeros_that_comes_once_and_first_is_not_forgotten() -> None:
+    watched = Watched()
+    watched.look(replace(FLOWING, topics=[replace(one, **NEVER) for one in FLOWING.topics]))
+    once = {"bad_camera_info": Drop(1, "a K of zeros")}
+    early = [replace(IMAGE, **NEVER), replace(INFO, received=1), replace(POINTS, **NEVER)]
+    watched.look(replace(FLOWING, topics=early, drops=once))
+    assert watched.look(replace(FLOWING, drops=once), 4) == ["k_zero"]
+
+
+def test_the_first_frame_is_given_time_once_its_inputs_are_there() -> None:
+    watched = Watched()
+    assert watched.look(NO_IMAGE, 5) == ["no_publisher"]
+    assert watched.look(replace(FLOWING, paired=1), 2) == []
 
 
 def test_a_slow_lidar_has_no_other_clock() -> None:

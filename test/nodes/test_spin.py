@@ -5,6 +5,7 @@ import signal
 from threading import Event
 
 import pytest
+from rclpy.node import Node
 
 from depth_ros.nodes import spin
 
@@ -25,3 +26,30 @@ def test_a_signal_that_comes_again_later_ends_it_at_once(monkeypatch: pytest.Mon
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+class Faulty(Node):  # type: ignore[misc]
+    """A node whose second callback fails, as rclpy's own does in Humble on a transition that a state does not have."""
+
+    def __init__(self) -> None:
+        super().__init__("faulty")
+        self.calls = 0
+        self.create_timer(0.01, self._on_timer)
+
+    def start(self) -> None:
+        pass
+
+    def _on_timer(self) -> None:
+        self.calls += 1
+        if self.calls == 2:
+            raise ZeroDivisionError("a bug")
+        if self.calls == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_callback_that_fails_is_reported_and_the_node_lives_on(
+    domain: int,  # noqa: ARG001
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert spin.run(Faulty, []) == 0
+    assert "ZeroDivisionError: a bug" in capfd.readouterr().err

@@ -73,8 +73,10 @@ def test_one_item_is_prepared_beside_the_one_that_is_finished_and_none_for_nothi
 
 def test_it_ends_while_an_item_waits_for_the_one_before() -> None:
     finishing, preparing, gate = Event(), Event(), Event()
+    prepared: list[int] = []
 
     def prepare(item: int) -> int:
+        prepared.append(item)
         if item == 1:
             preparing.set()
         return item
@@ -90,7 +92,9 @@ def test_it_ends_while_an_item_waits_for_the_one_before() -> None:
     assert finishing.wait(PATIENCE_S)
     stages.submit(1)
     assert preparing.wait(PATIENCE_S)
+    stages.submit(2)
     assert not stages.close(0.05)
     gate.set()
     assert stages.close(PATIENCE_S)
+    assert prepared == [0, 1]
     assert not sent

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,12 @@ def test_what_is_being_built_is_told_meanwhile(make_toy: MakeToy, monkeypatch: p
     told: list[str] = []
     engine = learned._model.engine
     fit = engine.fit
-    monkeypatch.setattr(engine, "fit", lambda shapes: (told.append(learned.building), fit(shapes)))
+
+    def watched(shapes: Any) -> None:
+        told.append(learned.building)
+        fit(shapes)
+
+    monkeypatch.setattr(engine, "fit", watched)
     learned.process(make_frame())
     assert told[0] == f"the engine of toy 1.0 for {WIDTH}x{HEIGHT}"
     assert not learned.building

@@ -15,13 +15,11 @@ from depth_ros.synthetic.bag import (
     MOVING_TF_TOPIC,
     ODOMETRY_TOPIC,
     POINTS_TOPIC,
-    START_NS,
     TF_TOPIC,
     TRUTH_TOPIC,
-    DriveConfig,
-    capture_drive,
     write_synthetic_bag,
 )  # fmt: skip
+from depth_ros.synthetic.capture import START_NS, DriveConfig, capture_drive
 from depth_ros.synthetic.scene import make_scene
 from depth_ros.synthetic.trajectory import weave
 

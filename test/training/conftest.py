@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from depth_ros.training.config import TrainConfig
+from depth_ros.training.logs import Tell
 from depth_ros.training.processes import Processes
 from depth_ros.training.trainer import Trainer
 
@@ -68,9 +70,8 @@ MakeTrainer = Callable[..., Trainer]
 def make_trainer(tmp_path: Path) -> MakeTrainer:
     """Make a trainer of 6 steps in `out`, on the CPU; other settings by name."""
 
-    def make(
-        out: str = "run", *, resume: bool = False, loss=tiny_loss, validator=None, tell=str, **settings
-    ) -> Trainer:  # type: ignore[no-untyped-def]
+    def make(out: str = "run", *, resume: bool = False, tell: Tell = print, **settings: Any) -> Trainer:
+        loss, validator = settings.pop("loss", tiny_loss), settings.pop("validator", None)
         given = {"steps": 6, "batch": 2, "warm_up": 2, "bf16": False, "device": "cpu", "log_every": 1, **settings}
         given = {"checkpoint_every": 3, "validate_every": 3, **given}
         torch.manual_seed(0)
