@@ -54,8 +54,8 @@ setup(
     entry_points={
         "console_scripts": [
             f"{NAME} = {NAME}.cli.main:main",
-            f"completion_node = {NAME}.nodes.completion:main",
-            f"bag_player = {NAME}.nodes.player:main",
+            f"completion_node = {NAME}.nodes.executables:completion_node",
+            f"bag_player = {NAME}.nodes.executables:bag_player",
         ],
     },
 )

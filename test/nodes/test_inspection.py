@@ -189,7 +189,8 @@ def test_a_topic_of_another_type(patient: Callable[..., Patient], domain: int) -
     context.try_shutdown()
 
 
-def test_nothing_there(domain: int) -> None:  # noqa: ARG001
+def test_nothing_there(domain: int, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    monkeypatch.setenv("ROS_DOMAIN_ID", "101")  # where no earlier test's node is still remembered
     found = inspect(replace(OPTIONS, seconds=2.0))
     assert names(found) == ["alone"]
     assert not found.would_output
