@@ -41,6 +41,7 @@ setup(
         "robot": ROBOT,
         "openvino": ["openvino>=2024.0"],
         "report": ["Jinja2>=3.0", "matplotlib>=3.5", "tqdm>=4.57"],
+        "export": ["onnx>=1.17", "onnxruntime>=1.16", "tqdm>=4.57"],
         "train": [
             "torch>=2.5",
             "safetensors>=0.4",

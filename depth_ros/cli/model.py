@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from depth_ros.cli import model_export
+from depth_ros.cli import model_export, model_import
 from depth_ros.cli.options import add_engine
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ CHECK_EXAMPLE = "examples: depth_ros model check completion; depth_ros model che
 def add_parser(subparsers: Any) -> None:
     """Register the verb with its sub-verbs."""
     parser = subparsers.add_parser(
-        "model", help="list, describe, check and export models", description=ABOUT, epilog=EXAMPLE
+        "model", help="list, describe, check, export, import and fetch models", description=ABOUT, epilog=EXAMPLE
     )
     verbs = parser.add_subparsers(dest="model_verb", metavar="VERB", required=True)
     listing = verbs.add_parser("list", help="the bundled models", epilog=LIST_EXAMPLE)
@@ -40,6 +40,7 @@ def add_parser(subparsers: Any) -> None:
     for verb in (listing, info, check):
         verb.add_argument("--json", action="store_true", help="print it as JSON")
     model_export.add_parser(verbs)
+    model_import.add_parsers(verbs)
 
 
 def run_list(args: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from depth_ros.engines.onnx_runtime import OnnxRuntimeEngine
 from depth_ros.errors import EngineError, ExportError
-from depth_ros.export.to_onnx import write_card
+from depth_ros.export.cards import write_card
 from depth_ros.models.card import INPUTS, ModelCard, read_card
 
 Samples = Sequence[Mapping[str, NDArray[Any]]]

@@ -17,10 +17,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from depth_ros.engines.onnx_file import graph_sha256
 from depth_ros.errors import ExportError
+from depth_ros.export.cards import write_card
 from depth_ros.export.parity import GATES, OUTPUTS, Difference, check_parity, made_up
-from depth_ros.models.card import CARD_KEY, INPUTS, ModelCard
+from depth_ros.models.card import INPUTS, ModelCard
 from depth_ros.networks.completion import SIZE_MULTIPLE, CompletionNet
 
 IR_VERSION = 8
@@ -78,17 +78,6 @@ def load_network(weights: Path) -> CompletionNet:
         text = " ".join(str(error).split())[:200]
         raise ExportError(f"{weights} does not hold a completion network: {text}") from error
     return network.eval()
-
-
-def write_card(path: Path, card: ModelCard) -> ModelCard:
-    """Put a card into an ONNX file, in the place of the one that it has; return it with the sum of the graph."""
-    import onnx
-
-    made = replace(card, graph_sha256=graph_sha256(path))
-    model = onnx.load(path)
-    onnx.helper.set_model_props(model, {CARD_KEY: made.to_json()})
-    onnx.save(model, path)
-    return made
 
 
 class _Half(CompletionNet):

@@ -10,6 +10,7 @@ from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
 from depth_ros.errors import EngineError, ModelError
 from depth_ros.models.model import Model
 from depth_ros.models.store import BEST, bundled_models, find_model
+from depth_ros.pipelines.aligned import AlignedMonocular
 from depth_ros.pipelines.base import Pipeline
 from depth_ros.pipelines.completion import NAME as CLASSICAL
 from depth_ros.pipelines.completion import ClassicalCompletion
@@ -51,9 +52,10 @@ def resolve(model: str, config: CompletionConfig = DEFAULT) -> str:
     return pipeline.name
 
 
-def _learned(config: CompletionConfig, name: str, guard: GuardConfig) -> LearnedCompletion:
+def _learned(config: CompletionConfig, name: str, guard: GuardConfig) -> Pipeline:
     model = Model(find_model(name), config.engine, config.precision, config.threads)
-    return LearnedCompletion(config, model, name, guard)
+    kind = LearnedCompletion if model.card.task == "completion" else AlignedMonocular
+    return kind(config, model, name, guard)
 
 
 @cache
