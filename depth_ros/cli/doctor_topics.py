@@ -57,7 +57,7 @@ def _findings(inspection: Inspection) -> Iterator[Finding]:
         yield Finding("input", came.topic.name, state, _input(came))
     gap = "" if inspection.gap_ms is None else f", image to scan {inspection.gap_ms:.0f} ms (median)"
     yield Finding("pairing", "pairs", "ok" if inspection.pairs else "missing", f"{inspection.pairs}{gap}")
-    placed = {None: "note", 0: "missing"}.get(inspection.placed, "ok")
+    placed = "ok" if inspection.placed else "missing"
     yield Finding("pairing", "transform", placed if inspection.pairs else "note", inspection.transform)
     for reason, drop in inspection.drops.items():
         yield Finding("dropped", reason, "note", f"{drop.times} times", "" if inspection.causes else drop.text)

@@ -62,7 +62,8 @@ def _page(groups: Sequence[ParameterGroup[Any]], services: Sequence[tuple[str, s
         "A camera image and a LiDAR scan in, dense metric depth out. All names are relative: they follow the node's "
         "namespace and can be remapped. Every output has the stamp and the frame of its image.",
         "    ros2 launch depth_ros completion.launch.py image:=/camera/image_raw points:=/lidar/points\n"
-        "    ros2 run depth_ros completion_node --ros-args -r image:=/camera/image_raw --params-file my.yaml",
+        "    ros2 run depth_ros completion_node --ros-args -r image:=/camera/image_raw "
+        "-r camera_info:=/camera/camera_info -r points:=/lidar/points --params-file my.yaml",
         "## Subscribed topics",
         "Only while somebody listens to an output. Reliability as the publisher offers it (`input_reliability: auto`), "
         "keep last `input_depth`.",

@@ -23,7 +23,7 @@ from depth_ros.geometry.lidar import project_points
 from depth_ros.messages.decode import decode_camera, stamp_ns
 from depth_ros.nodes.config import ExtrinsicsConfig
 from depth_ros.nodes.evidence import Cause, Drop, Evidence, Topic
-from depth_ros.nodes.extrinsics import Extrinsics, make_extrinsics
+from depth_ros.nodes.extrinsics import Changes, Extrinsics, StaticExtrinsics, make_extrinsics
 from depth_ros.nodes.graph import clocks, large_lost, other_nodes, publishers
 from depth_ros.nodes.inputs import decode_picture, decode_points
 from depth_ros.nodes.options import InspectOptions
@@ -53,7 +53,7 @@ class Inspection:
     """What was found.
 
     pairs: images that found a scan. gap_ms: median distance in time of these, None without. placed: pairs whose points
-    fell into the image, None where nobody could look. transform: how that went, in words. makers: who publishes the
+    fell into the image. transform: how that went, in words. makers: who publishes the
     depth image. listeners: of the depth image. drops: by reason. causes: why nothing would come out, as
     far as it can be told by now. would_output: whether completion_node would have published a depth map.
     """
@@ -61,7 +61,7 @@ class Inspection:
     inputs: list[Came]
     pairs: int
     gap_ms: float | None
-    placed: int | None
+    placed: int
     transform: str
     output: str
     makers: list[str]
@@ -92,7 +92,7 @@ class Inspector(Node):  # type: ignore[misc]
         self._camera: Camera | None = None
         self._drops: dict[str, Drop] = {}
         self._gaps_ns: list[int] = []
-        self._placed, self._transform = 0, "no pair yet, so none was asked for"
+        self._placed, self._transform, self._remedy = 0, "no pair yet, so none was asked for", ""
         self._first: dict[str, float] = {}
         self._detail: dict[str, str] = {}
         self._extrinsics = self._open_extrinsics(options.extrinsics)
@@ -129,37 +129,34 @@ class Inspector(Node):  # type: ignore[misc]
             large_lost=large_lost(),
             other_nodes=other_nodes(self),
         )
-        can_place = self._extrinsics is not None
-        fails = not self._placed if can_place else not self._gaps_ns
         output = self.resolve_topic_name(OUTPUT)
         return Inspection(
             [Came(topic, self._rate_hz(topic), self._detail.get(topic.name, "")) for topic in topics],
             len(self._gaps_ns),
             median(self._gaps_ns) / 1e6 if self._gaps_ns else None,
-            self._placed if can_place else None,
+            self._placed,
             self._transform,
             output,
             [publisher.node for publisher in publishers(self, output)],
             self.count_subscribers(output),
             self._drops,
-            diagnose(evidence) if fails else [],
-            not fails,
+            [] if self._placed else diagnose(evidence),
+            self._placed > 0,
         )
 
     def close(self) -> None:
         """Unsubscribe."""
         for subscription in self._inputs:
             subscription.close()
-        if self._extrinsics is not None:
-            self._extrinsics.close()
+        self._extrinsics.close()
 
-    def _open_extrinsics(self, path: str) -> Extrinsics | None:
+    def _open_extrinsics(self, path: str) -> Extrinsics:
         config = ExtrinsicsConfig(extrinsics_source="file" if path else "tf", extrinsics_file=path)
         try:
             return make_extrinsics(self, config, {})
         except TfMissingError:
-            self._transform = "not looked at: tf2_ros is not installed, and no --extrinsics FILE is given"
-            return None
+            self._remedy = "; tf2_ros is not installed: give by --extrinsics FILE what the node has as extrinsics_file"
+            return StaticExtrinsics([], Changes(self.get_logger()))
 
     def _rate_hz(self, topic: Topic) -> float:
         if topic.received < 2 or topic.age_s is None:
@@ -201,11 +198,9 @@ class Inspector(Node):  # type: ignore[misc]
             self._place(pair)
 
     def _place(self, pair: Pair[_Image, _Scan]) -> None:
-        if self._extrinsics is None:
-            return
         image, scan, config = pair.image, pair.scan, CompletionConfig()
         frames = f"from '{scan.frame_id}' to '{image.frame_id}'"
-        self._transform = f"none {frames}"
+        self._transform = f"none {frames}{self._remedy}"
         with self._drops_kept("no_transform"):
             T = self._extrinsics.lookup(image.frame_id, scan.frame_id, pair.image_stamp_ns)
             sparse = project_points(scan.points.xyz, T, image.camera, config.min_depth, config.max_depth).depth

@@ -46,6 +46,7 @@ CAUSES = {
     "no_clock": "use_sim_time is on, but nothing publishes /clock",
     "other_time": "the stamps are of another time than the node's clock",
     "no_transform": "no transform between LiDAR and camera",
+    "no_transform_in_tf": "no transform between LiDAR and camera in TF at the image's time",
     "outside_image": "no point falls into the image: are the extrinsics right?",
     "too_sparse": "too few points fall into the image",
     "too_late": "the images are older than max_age",
@@ -80,6 +81,7 @@ CLUES = (
     Clue("bad_points", "has no field", "cloud_without_xyz"),
     Clue("bad_points", "no finite point", "cloud_empty"),
     Clue("bad_points", "", "bad_points"),
+    Clue("no_transform", " in TF ", "no_transform_in_tf"),
     Clue("no_transform", "", "no_transform"),
     Clue("too_sparse", "leaves 0 points", "outside_image"),
     Clue("too_sparse", "", "too_sparse"),
@@ -88,7 +90,7 @@ CLUES = (
     Clue("internal_", "", "internal"),
 )
 """The first one that fits counts."""
-NEED_CLOCK = frozenset({"no_transform", "too_late"})
+NEED_CLOCK = frozenset({"no_transform_in_tf", "too_late"})
 SUPERSEDED = frozenset({"superseded", "queue_full"})
 SLOW_SENSOR_S = 1.0
 """A sensor with longer intervals may just be waited for."""

@@ -73,7 +73,7 @@ def test_a_cause_is_told_with_its_remedy_and_exits_1(
     silent = inspection.Came(Topic("/image", IMAGES[0]), 0.0, "")
     cause = Cause("no_publisher", "nobody publishes /image: start the driver: now", "/image")
     found = replace(
-        FOUND, inputs=[silent], pairs=0, gap_ms=None, placed=None, makers=[], causes=[cause], would_output=False
+        FOUND, inputs=[silent], pairs=0, gap_ms=None, placed=0, makers=[], causes=[cause], would_output=False
     )
     monkeypatch.setattr(inspection, "inspect", lambda _options: found)
     assert main(["doctor", "--topics"]) == 1

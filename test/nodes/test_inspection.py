@@ -98,7 +98,7 @@ def test_pairs_are_drawn_into_the_image(
     assert (found.makers, found.listeners) == ([], 1)
 
 
-def test_without_extrinsics_or_tf2_it_says_that_nobody_looked(
+def test_without_extrinsics_or_tf2_it_says_what_to_give(
     patient: Callable[..., Patient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def absent(*_: object) -> None:
@@ -107,9 +107,9 @@ def test_without_extrinsics_or_tf2_it_says_that_nobody_looked(
     monkeypatch.setattr(inspection, "make_extrinsics", absent)
     subject = patient()
     found = subject.run(everything(subject.probe))
-    assert found.would_output
-    assert found.placed is None
-    assert "not looked at" in found.transform
+    assert not found.would_output
+    assert names(found) == ["no_transform"]
+    assert "from 'lidar' to 'camera'; tf2_ros is not installed: give by --extrinsics FILE" in found.transform
 
 
 def test_a_missing_transform_is_told_with_both_frames(

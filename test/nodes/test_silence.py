@@ -109,6 +109,11 @@ CASES: list[tuple[str, Evidence, list[str]]] = [
     ),
     ("k_zero", dropped("bad_camera_info", "CameraInfo has a K of zeros: calibrate it"), ["calibrate it"]),
     ("no_transform", dropped("no_transform", "no transform from 'a' to 'b': publish /tf"), ["'a' to 'b'"]),
+    (
+        "no_transform_in_tf",
+        dropped("no_transform", "no transform from 'a' to 'b' in TF (too old): publish /tf"),
+        ["'a' to 'b' in TF"],
+    ),
     ("too_late", dropped("too_late", "the image is 0.9 s old: raise max_age"), ["0.9 s"]),
     ("superseded", dropped("superseded", outputs=3), ["20 pairs", "model: classical"]),
     ("superseded", dropped("queue_full", outputs=3), ["slower than the camera"]),
@@ -153,14 +158,23 @@ def test_each_cause_is_named_alone_in_one_line_with_its_remedy(name: str, eviden
         (Clocks(12 * S, WALL, simulated=True), WALL, "other_time", "turn use_sim_time off"),
     ],
 )
-@pytest.mark.parametrize("reason", ["no_transform", "too_late"])
+@pytest.mark.parametrize(
+    ("reason", "text", "cause"),
+    [("no_transform", "no transform from 'a' to 'b' in TF (late)", "no_transform_in_tf"), ("too_late", "", "too_late")],
+)
 def test_the_nodes_clock_is_looked_at_where_it_matters(
-    clocks: Clocks, stamp_ns: int, name: str, word: str, reason: str
+    clocks: Clocks, stamp_ns: int, name: str, word: str, reason: str, text: str, cause: str
 ) -> None:
     topics = [replace(one, stamp_ns=stamp_ns) for one in FLOWING.topics]
-    clock, other = diagnose(dropped(reason, topics=topics, clocks=clocks))
-    assert (clock.name, other.name) == (name, reason)
+    clock, other = diagnose(dropped(reason, text, topics=topics, clocks=clocks))
+    assert (clock.name, other.name) == (name, cause)
     assert word in clock.text
+
+
+def test_extrinsics_that_nobody_gave_have_nothing_to_do_with_the_clock() -> None:
+    topics = [replace(one, stamp_ns=12 * S) for one in FLOWING.topics]
+    found = diagnose(dropped("no_transform", "no transform from 'a' to 'b': give it", topics=topics, clocks=CLOCKS))
+    assert [cause.name for cause in found] == ["no_transform"]
 
 
 def refusal(action: Callable[[], Any]) -> str:
