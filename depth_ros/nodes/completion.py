@@ -52,6 +52,7 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         self._pipeline: Fallback | None = None
         self._place: Place | None = None
         self._sensors: Sensors | None = None
+        self._refused = ""
         self._completer: Completer | None = None
         self._log_handler = RosLogHandler(self.get_logger())
         self._settings = Settings(self)
@@ -71,11 +72,13 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         try:
             self._build()
         except DepthRosError as error:
-            self.get_logger().error(f"cannot configure: {error}; correct it, then configure again or restart")
+            self._refused = f"{error}; correct it, then configure again or restart"
         except Exception:  # rclpy swallows what a transition raises
-            self.get_logger().error(f"cannot configure, please report:\n{format_exc()}")
+            self._refused = f"please report:\n{format_exc()}"
         else:
+            self._refused = ""
             return super().on_configure(state)
+        self.get_logger().error(f"cannot configure: {self._refused}")
         self._release()
         return FAILURE
 
@@ -189,7 +192,8 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         pairing = self._settings.pairing.value
         known = Evidence(
             "active" if self._completer else "unconfigured" if self._sensors is None else "inactive",
-            "" if self._pipeline is None else self._pipeline.building,
+            building="" if self._pipeline is None else self._pipeline.building,
+            refused=self._refused,
             outputs=statistics.depth_maps,
             slop_s=pairing.sync_slop,
             drops=statistics.drops(),

@@ -74,15 +74,16 @@ class Clocks:
 class Evidence:
     """Everything that tells why there is no output.
 
-    state: of the lifecycle. building: what is being built, "" when nothing is. listeners: subscriptions of the outputs,
-    None when it does not matter. topics: the inputs, empty before they are subscribed. outputs: depth maps published so
-    far. paired: pairs made so far. drops: so far, by reason (`SilenceWatch` makes both those of the silence). gap_ns:
-    between the last image that found no scan within `slop_s` and the nearest scan, None before. large_lost: the
-    middleware loses large best-effort messages (stock Fast DDS). other_nodes: nodes besides our own that are seen, None
-    when nobody looked.
+    state: of the lifecycle. refused: why configuring failed, "" when it did not. building: what is being built, "" when
+    nothing is. listeners: subscriptions of the outputs, None when it does not matter. topics: the inputs, empty before
+    they are subscribed. outputs: depth maps published so far. paired: pairs made so far. drops: so far, by reason
+    (`SilenceWatch` makes both those of the silence). gap_ns: between the last image that found no scan within `slop_s`
+    and the nearest scan, None before. large_lost: the middleware loses large best-effort messages (stock Fast DDS).
+    other_nodes: nodes besides our own that are seen, None when nobody looked.
     """
 
     state: str = "active"
+    refused: str = ""
     building: str = ""
     listeners: int | None = None
     topics: Sequence[Topic] = ()

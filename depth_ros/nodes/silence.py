@@ -16,6 +16,7 @@ AFTER_S = 1.9
 """Silence of this length is looked into; asked once a second, that is within 3 s."""
 
 CAUSES = {
+    "not_configured": "configuring the node failed",
     "not_active": "the node is not active",
     "building": "the engine is still being built",
     "nobody_listens": "nobody subscribes to an output",
@@ -178,6 +179,8 @@ def _above(evidence: Evidence) -> Iterator[Cause]:
     """Yield what keeps the node from reading its inputs at all."""
     if evidence.building:
         yield Cause("building", f"{evidence.building} is being built: wait for it")
+    elif evidence.refused:
+        yield Cause("not_configured", f"cannot configure: {evidence.refused}", said=True)  # when it failed
     elif evidence.state != "active":
         remedy = "activate" if evidence.state == "inactive" else "configure, then activate"
         text = f"the node is {evidence.state}: `ros2 lifecycle set` it ({remedy}), or set autostart: true"

@@ -59,6 +59,11 @@ def apart(gap_ms: float, scan_ns: int = WALL, image_ns: int = WALL, clocks: Cloc
 
 
 CASES: list[tuple[str, Evidence, list[str]]] = [
+    (
+        "not_configured",
+        replace(FLOWING, state="unconfigured", refused="unknown model 'x': known are y"),
+        ["cannot configure: unknown model 'x': known are y"],
+    ),
     ("not_active", replace(FLOWING, state="inactive", listeners=0), ["inactive", "activate"]),
     ("not_active", replace(FLOWING, state="unconfigured"), ["unconfigured", "configure"]),
     ("building", replace(FLOWING, building="TensorRT engine", state="unconfigured"), ["TensorRT engine"]),
