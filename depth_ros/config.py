@@ -84,10 +84,16 @@ class CompletionConfig:
     )
     use_image: bool = setting(True, "let the image guide the completion")
     min_depth: float = setting(
-        0.5, "points nearer than this (m along z) are ignored, and depth is -Inf", low=0.0, high=1000.0
+        0.5,
+        "points nearer than this (m along z) are left out; depth that still comes out so is -Inf",
+        low=0.0,
+        high=1000.0,
     )
     max_depth: float = setting(
-        120.0, "points farther than this (m along z) are ignored, and depth is +Inf", low=0.1, high=10000.0
+        120.0,
+        "points farther than this (m along z) are left out; depth that still comes out so is +Inf",
+        low=0.1,
+        high=10000.0,
     )
     see_through: bool = setting(True, "drop LiDAR points that the camera cannot see because of the LiDAR's offset")
     paste_measured: bool = setting(True, "where a kept return falls on a pixel, the depth is that return")

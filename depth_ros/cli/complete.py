@@ -18,8 +18,9 @@ EXAMPLE = """examples:
   depth_ros complete --image image.png --points points.bin --calib calib.txt --out depth.png --picture depth.jpg
 
 The calibration is in KITTI object layout (P2, R0_rect, Tr_velo_to_cam) or in key-value layout (image_size, K, D,
-T_cam_lidar, point_fields). Depth is of the rectified camera: .npy float32 metres along z, NaN = unknown, +Inf = beyond
-120 m, -Inf = nearer than 0.5 m (REP 117); .png 16 bit, metres = value / 256, 0 for all of these."""
+T_cam_lidar, point_fields). Depth is of the rectified camera: .npy float32 metres along z, NaN = unknown (points beyond
+120 m or nearer than 0.5 m are left out; depth that still comes out so is +Inf or -Inf, REP 117); .png 16 bit,
+metres = value / 256, 0 for all of these."""
 
 
 def add_parser(subparsers: Any) -> None:

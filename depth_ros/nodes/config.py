@@ -71,7 +71,9 @@ class OutputConfig:
     depth_encoding: str = setting(
         "32FC1", "depth/image_rect as 32FC1 (m, NaN unknown) or 16UC1 (mm, 0 unknown)", choices=("32FC1", "16UC1")
     )
-    rep117: bool = setting(True, "32FC1 tells +Inf (beyond max_depth) and -Inf (too near) from NaN; false: NaN for all")
+    rep117: bool = setting(
+        True, "32FC1 tells depth beyond max_depth (+Inf) or under min_depth (-Inf) from NaN; false: NaN for all"
+    )
     cloud_stride: int = setting(1, "depth/points takes every n-th row and column", low=1, high=64)
     max_sigma: float = setting(
         0.0, "depth/points leaves out points of a larger sigma, or of none (m; 0: off)", low=0.0, high=1000.0

@@ -44,6 +44,35 @@ OUTPUTS = {
     "depth/source": "mono8, where a pixel's depth comes from: 0 none, 1 measured, 2 completed, 3 monocular, 4 outdated "
     "(`lidar_lost: last_scan`)",
 }
+FIGURES = {
+    "model": "what completes; of a learned one also `engine`, and `metres`, what those of a monocular model rest on",
+    "images`, `camera_infos`, `scans": "messages received",
+    "depth_maps`, `rate_hz": "depth maps published, and how many a second",
+    "degradation": "what is worse than it should be, or none",
+    "residual_median_percent`, `residual_p90_percent`, `residual_points": "the depth against the LiDAR points that "
+    "were held out (`guard_share`), and their number: medians of the last frames, or none",
+    "scan_shift_right_px`, `scan_shift_down_px": "by how much the scan lies beside the picture (`guard_shift`): 0 in "
+    "its place, none where the picture does not tell",
+}
+DROPS = {
+    "no_camera_info": "no CameraInfo has come so far",
+    "bad_image": "the image cannot be used: encoding, size, layout, stamp, or a CameraInfo of another size",
+    "bad_camera_info": "the CameraInfo cannot be used; the last good one holds",
+    "bad_points": "the scan cannot be used: fields, layout, stamp, or no finite point",
+    "bad_odometry": "the pose cannot be used",
+    "no_transform": "no transform between LiDAR and camera",
+    "too_sparse": "fewer than min_points of the scan fall into the image",
+    "too_late": "the image is older than max_age",
+    "superseded": "a newer pair came first (`queue_policy: latest`)",
+    "queue_full": "queue_size pairs wait for the completion (`queue_policy: all`)",
+    "no_subscribers": "the last listener left while the pair was in work",
+    "not_completed": "the completion refuses the frame, or fails on it",
+    "not_subscribed": "an input could not be subscribed to",
+    "internal": "an error in this package; `internal_<error>`: one that nobody thought of, with its traceback in the "
+    "log",
+    "undeskewed": "depth all the same: a scan was not moved to the image's time, for want of poses",
+    "lidar_without_transform": "depth all the same, from the other LiDARs",
+}
 
 
 def texts() -> dict[Path, str]:
@@ -97,9 +126,8 @@ def _page(groups: Sequence[ParameterGroup[Any]], services: Sequence[tuple[str, s
         "arrives). Its values:",
         _table(
             ("key", "value"),
-            [
-                ("`images`, `camera_infos`, `scans`", "messages received"),
-                ("`depth_maps`, `rate_hz`", "depth maps published, and how many a second"),
+            [(f"`{keys}`", meaning) for keys, meaning in FIGURES.items()]
+            + [
                 (
                     "`<stage>_p50_ms`, `_p95_ms`, `_p99_ms`",
                     f"percentiles of the last frames; stages: {_list(STAGES)}; no `age` of images of another time",
@@ -107,8 +135,8 @@ def _page(groups: Sequence[ParameterGroup[Any]], services: Sequence[tuple[str, s
                 ("`dropped.<reason>`", "messages and frames that gave no depth (or a worse one), by reason"),
             ],
         ),
-        "Reasons of the pairing among them:",
-        _table(("reason", "meaning"), [(f"`{reason}`", meaning) for reason, meaning in WHY.items()]),
+        "The reasons, those of the pairing first:",
+        _table(("reason", "meaning"), [(f"`{reason}`", meaning) for reason, meaning in {**WHY, **DROPS}.items()]),
         "## When nothing comes out",
         "Within 3 s of silence the node logs what is so of the following, each once, with names, figures and remedy "
         "(what a line about drops has told is not told again; what recurs is told more and more seldom); "

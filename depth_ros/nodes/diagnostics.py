@@ -19,8 +19,8 @@ from depth_ros.nodes.health import Finding, Level, ResidualWatch, ShiftWatch, Wi
 from depth_ros.nodes.logs import Backoff
 
 STAGES = (
-    *("decode", "pair", "deskew", "rectify", "project", "guard", "prior", "infer", "complete", "assemble"),
-    *("encode", "publish", "age", "latency"),
+    *("decode", "pair", "deskew", "rectify", "project", "guard", "prior", "infer", "align", "complete"),
+    *("assemble", "encode", "publish", "age", "latency"),
 )
 """In the order of the work; age: stamp to publication, latency: arrival of the image to publication."""
 SILENT_S = 3.0

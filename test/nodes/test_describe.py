@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
+from depth_ros.nodes import describe
 from depth_ros.nodes.completion import CompletionNode
 from depth_ros.nodes.describe import INPUTS, PAGE, PARAMETERS, texts
+from depth_ros.nodes.drops import REASONS
 from depth_ros.nodes.graph import type_name
 from depth_ros.nodes.outputs import KINDS
 
@@ -41,6 +44,24 @@ OPTIONAL = {"/odom", "/tf", "/tf_static", "/clock", "/camera/image_raw/compresse
 def test_the_files_are_those_that_the_code_writes(path: Path) -> None:
     remedy = f"{path} is out of date: run `python -m depth_ros.nodes.describe` in the repository"
     assert (ROOT / path).read_text(encoding="utf-8") == texts()[path], remedy
+
+
+def reasons_in_code() -> set[str]:
+    """Return every reason that is written out where the node counts a drop."""
+    place_of_reason = {"drop": 0, "report": 0, "drops_counted": 1, "partial": 1}
+    found = set(REASONS.values())
+    for path in Path(describe.__file__).parent.glob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call):
+                name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+                given = call.args[place_of_reason.get(name, 2) :][:1]
+                found |= {one.value for one in given if name in place_of_reason and isinstance(one, ast.Constant)}
+    return found
+
+
+def test_the_page_names_every_reason_for_a_drop_and_no_other() -> None:
+    assert reasons_in_code() == set(describe.DROPS)
+    assert not set(describe.DROPS) & set(describe.WHY)
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from builtin_interfaces.msg import Time
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "reliability.md"
+PAGE, NODES_PAGE = ROOT / "docs" / "reliability.md", ROOT / "docs" / "completion_node.md"
 TOPICS = ("depth/image_rect", "depth/sigma", "depth/points")
 
 
@@ -45,6 +45,18 @@ def test_a_stamp_of_no_image_is_caught(robot: Any) -> None:
 def test_an_answer_that_comes_twice_is_caught(robot: Any) -> None:
     with pytest.raises(AssertionError, match="came again"):
         robot.judge("depth/image_rect", robot.got["depth/image_rect"][-1])
+
+
+@pytest.mark.live
+def test_the_nodes_page_names_every_key_of_a_live_status(robot: Any) -> None:
+    robot.send("points", robot.scan_message(robot.stamp))
+    robot.recovers()
+    robot.expect(scan_duplicate=1)
+    page = NODES_PAGE.read_text(encoding="utf-8")
+    names = {key.removeprefix("dropped.").partition("_p50_ms")[0] for key in robot.diagnostics}
+    names -= {key for key in names if key.endswith(("_p95_ms", "_p99_ms"))}
+    assert {"model", "rate_hz", "complete", "scan_duplicate"} <= names
+    assert sorted(name for name in names if f"`{name}`" not in page) == []
 
 
 def test_the_table_of_the_faults_is_that_of_the_page(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rclpy.exceptions import ParameterNotDeclaredException
 
 from depth_ros.errors import EngineError
 from depth_ros.frame import DepthMap, Frame
@@ -182,15 +183,22 @@ def drive_in_vain_quickly(robot: Any) -> None:
 @fault(
     "node",
     broken="wrong parameters: out of range, of another type, read-only, unknown",
-    sees="each is refused, with its name and range",
+    sees="each is refused: with its name and range or choices, of another type with the types' numbers",
     recovers="at once: nothing changes",
     quick=True,
 )
 def test_wrong_parameters(robot: Any) -> None:
-    for name, value in {"max_depth": -1.0, "queue_size": "many", "model": "auto", "queue_policy": "newest"}.items():
+    for name, value, told in (
+        ("max_depth", -1.0, ("max_depth", "0.1", "10000.0")),
+        ("queue_size", "many", ("type",)),
+        ("model", "auto", ("model", "read-only")),
+        ("queue_policy", "newest", ("queue_policy", "latest, all")),
+    ):
         answer = robot.set(name, value)
         assert not answer.successful
-        assert answer.reason
+        assert all(word in answer.reason for word in told), answer.reason
+    with pytest.raises(ParameterNotDeclaredException):
+        robot.set("max_dpeth", 3.0)
     robot.recovers(within=1)
     robot.expect()
 
