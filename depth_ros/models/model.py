@@ -46,6 +46,11 @@ class Model:
         """Name and version of the model, and what runs it."""
         return {"model": self.card.title, "engine": str(self.engine.info)}
 
+    @property
+    def finds_focal(self) -> bool:
+        """Whether the graph has a focal head, so that it takes a focal length of 0 as unknown and gives its own."""
+        return "focal" in {spec.name for spec in self.engine.outputs}
+
     def is_built(self, height: int, width: int) -> bool:
         """Whether an image of this size can be run without building the engine; raises as `run`."""
         return self.engine.is_built(shapes_at(self.engine.inputs, self._size_for(height, width)))

@@ -78,7 +78,7 @@ class AlignedMonocular(Pipeline):
             raise ModelError(f"{name} is a {model.card.task} model: give one of task metric or relative")
         self._config, self._guard, self._model = config, guard, model
         self._basis: Basis | None = None
-        self.name = name
+        self.name, self.needs_scan = name, model.card.task == "relative"
 
     @property
     def facts(self) -> dict[str, str]:
@@ -105,9 +105,11 @@ class AlignedMonocular(Pipeline):
         """Measure `frame`, and return what infers and aligns its depth."""
         if frame.rgb is None or not self._config.use_image:
             raise CompletionError(f"{self.name} makes depth of the image: give one and leave use_image on")
-        if frame.points is None and frame.sparse_depth is None:
+        guard = self._guard
+        if frame.points is None and frame.sparse_depth is None:  # and nothing to guard the depth by
             frame = replace(frame, sparse_depth=np.zeros((frame.camera.height, frame.camera.width), np.float32))
-        return partial(self._finish, measure(frame, self._config, self._guard))
+            guard = NO_GUARD
+        return partial(self._finish, measure(frame, self._config, guard))
 
     def close(self) -> None:
         """Free the engine."""

@@ -6,15 +6,16 @@ import logging
 from dataclasses import replace
 from functools import cache
 
-from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
+from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig, MonocularConfig
 from depth_ros.errors import EngineError, ModelError
 from depth_ros.models.model import Model
-from depth_ros.models.store import BEST, bundled_models, find_model
+from depth_ros.models.store import BEST, METRIC, bundled_models, find_model
 from depth_ros.pipelines.aligned import AlignedMonocular
 from depth_ros.pipelines.base import Pipeline
 from depth_ros.pipelines.completion import NAME as CLASSICAL
 from depth_ros.pipelines.completion import ClassicalCompletion
 from depth_ros.pipelines.learned import LearnedCompletion
+from depth_ros.pipelines.monocular import MonocularDepth
 
 DEFAULT = CompletionConfig()
 _log = logging.getLogger("depth_ros")
@@ -41,6 +42,21 @@ def make_pipeline(config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> Pi
             raise
         _warn_once(f"model auto is {CLASSICAL}, as {BEST} cannot be used: {error}")
         return ClassicalCompletion(config, guard)
+
+
+def make_monocular(config: MonocularConfig) -> MonocularDepth:
+    """Build the pipeline that makes metres of the image alone with `config.model`; `auto` is the bundled metric model.
+
+    Raises ModelError or EngineError, in one line, when that cannot be had.
+    """
+    if config.model == CLASSICAL:
+        raise ModelError(f"{CLASSICAL} makes depth of LiDAR points: without them give the file of a metric model")
+    if config.model == "auto" and METRIC not in bundled_models():
+        raise ModelError(
+            "this installation holds no metric model: give one as model, a file that `depth_ros model import` made"
+        )
+    name = METRIC if config.model == "auto" else config.model
+    return MonocularDepth(config, Model(find_model(name), config.engine, config.precision, config.threads), name)
 
 
 def resolve(model: str, config: CompletionConfig = DEFAULT) -> str:
