@@ -46,10 +46,12 @@ GUIDED = 0.5
 FARTHEST_M = 200.0
 PLANES = ("image", "sparse", "prior", "truth")
 FACTS = ("intrinsics", "scanned")
+FIELDS = (*PLANES, *FACTS)
 _TRIES = 8
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 Arrays = dict[str, NDArray[Any]]
+Make = Callable[["Job"], int]
 Render = Callable[[Scene, Camera, FloatArray], tuple[NDArray[np.uint8], NDArray[np.float32]]]
 
 
@@ -72,19 +74,22 @@ def build_pool(
     workers: int | None = None,
     device: str = "cpu",
     watch: Watch | None = None,
+    make: Make | None = None,
+    fields: Sequence[str] = FIELDS,
 ) -> None:
     """Make a pool of at least `samples` samples of `size` (height, width); shards that are there already are kept.
 
     The same seed and size give the same samples, whatever `workers` (processes; None = one per core). watch: wraps the
-    shards, whose number it gets too, for a progress bar. device: what renders, "cpu" or a CUDA device of torch.
+    shards, whose number it gets too, for a progress bar. device: what renders, "cpu" or a CUDA device of torch. make:
+    what makes a shard, of the `fields` (None: `make_shard`).
 
     Raises TrainingError when the directory holds a pool of another seed or size, or cannot be written.
     """
     directory = Path(directory)
-    _claim(directory, {"seed": seed, "size": list(size), "shard": SHARD, "fields": [*PLANES, *FACTS]})
+    _claim(directory, {"seed": seed, "size": list(size), "shard": SHARD, "fields": list(fields)})
     wanted = range(-(-samples // SHARD))
     jobs = [Job(directory, shard, seed, size, device) for shard in wanted if not shard_path(directory, shard).exists()]
-    done: Iterable[Any] = parallel_map(make_shard, jobs, workers or os.cpu_count() or 1)
+    done: Iterable[Any] = parallel_map(make or make_shard, jobs, workers or os.cpu_count() or 1)
     for _ in done if watch is None else watch(done, len(jobs)):
         pass
 
@@ -109,17 +114,22 @@ def shard_path(directory: Path, shard: int) -> Path:
 
 
 def make_shard(job: Job) -> int:
-    """Make one shard and return its number; the file appears whole or not at all."""
+    """Make one shard and return its number."""
     made = [
         sample
         for group in range(SHARD // VIEWS)
         for sample in make_samples((job.seed, job.shard, group), job.size, VIEWS, job.device)
     ]
+    write_shard(job, made)
+    return job.shard
+
+
+def write_shard(job: Job, made: Sequence[Arrays]) -> None:
+    """Write the samples of a shard; the file appears whole or not at all."""
     path = shard_path(job.directory, job.shard)
     part = path.with_suffix(f".{os.getpid()}.part")
     save_file({name: np.stack([sample[name] for sample in made]) for name in made[0]}, part)
     os.replace(part, path)
-    return job.shard
 
 
 def make_samples(seed: Sequence[int], size: tuple[int, int], views: int, device: str = "cpu") -> list[Arrays]:
@@ -129,12 +139,18 @@ def make_samples(seed: Sequence[int], size: tuple[int, int], views: int, device:
     [4], fx, fy, cx, cy in pixels; scanned bool [], whether a LiDAR beside the camera measured it.
     """
     rng = np.random.default_rng(seed)
-    world = make_world(str(rng.choice(list(KIND_SHARES), p=list(KIND_SHARES.values()))), int(rng.integers(1 << 31)))
-    return [_look(world, size, rng, _renderer(device)) for _ in range(views)]
+    world = draw_world(rng)
+    return [_look(world, size, rng, renderer(device)) for _ in range(views)]
+
+
+def draw_world(rng: np.random.Generator) -> World:
+    """Return a world of one of the kinds, each as often as `KIND_SHARES` says."""
+    return make_world(str(rng.choice(list(KIND_SHARES), p=list(KIND_SHARES.values()))), int(rng.integers(1 << 31)))
 
 
 @lru_cache(maxsize=1)
-def _renderer(device: str) -> Render:
+def renderer(device: str) -> Render:
+    """Return what renders on "cpu" or on a CUDA device of torch."""
     if device == "cpu":
         return render
     from depth_ros.training.device_render import DeviceRenderer
@@ -142,21 +158,26 @@ def _renderer(device: str) -> Render:
     return DeviceRenderer(device).render
 
 
-def _look(world: World, size: tuple[int, int], rng: np.random.Generator, draw: Render) -> Arrays:
-    view, wanted = _choose(world, size, rng), rng.uniform(0, MOST_WANTED_EDGES)
+def find_view(world: World, size: tuple[int, int], rng: np.random.Generator, *, whole: bool = False) -> View:
+    """Return a view of `size` (height, width) that teaches something; whole: as `worlds.choose_view`."""
+
+    def choose() -> View:
+        return choose_view(world, rng, size[1], size[0], whole=whole)
+
+    view, wanted = choose(), rng.uniform(0, MOST_WANTED_EDGES)
     for _ in range(_TRIES):
         seen, edges = _preview(world, view)
         if seen >= LEAST_TRUTH and edges >= wanted:
             break
-        view = _choose(world, size, rng)
-    camera, T_world_cam = view
+        view = choose()
+    return view
+
+
+def _look(world: World, size: tuple[int, int], rng: np.random.Generator, draw: Render) -> Arrays:
+    camera, T_world_cam = find_view(world, size, rng)
     rgb, depth = draw(world.scene, camera, T_world_cam)
     sparse = sense(world.scene, camera, T_world_cam, depth, rgb, rng)
     return _pack(degrade(rgb, depth, rng), sparse, depth, camera, guided=rng.random() < GUIDED)
-
-
-def _choose(world: World, size: tuple[int, int], rng: np.random.Generator) -> View:
-    return choose_view(world, rng, size[1], size[0])
 
 
 def _preview(world: World, view: View) -> tuple[float, float]:
@@ -170,13 +191,17 @@ def _preview(world: World, view: View) -> tuple[float, float]:
     return float((hits.shape >= 0).mean()), float(np.mean(edges))
 
 
+def known_truth(depth: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Return depth in metres as a pool stores it: 0 in the sky and beyond `FARTHEST_M`."""
+    return np.where(depth < FARTHEST_M, depth, np.float32(0)).astype(np.float16)
+
+
 def _pack(rgb: NDArray[np.uint8], sparse: Sparse, depth: NDArray[np.float32], camera: Camera, guided: bool) -> Arrays:
-    truth = np.where(depth < FARTHEST_M, depth, np.float32(0))
     return {
         "image": rgb,
         "sparse": sparse.depth.astype(np.float16),
         "prior": make_prior(sparse.depth, rgb if guided else None).astype(np.float16),
-        "truth": truth.astype(np.float16),
+        "truth": known_truth(depth),
         "intrinsics": np.array(camera.intrinsics, np.float32),
         "scanned": np.array(sparse.scanned),
     }
@@ -190,11 +215,15 @@ def make_prior(sparse: NDArray[np.float32], rgb: NDArray[np.uint8] | None) -> ND
 class Pool:
     """The samples of a pool directory, read from disk where they lie; a pool may grow while it is read.
 
+    planes, facts: what is read of a sample.
+
     Raises TrainingError when there is no shard.
     """
 
-    def __init__(self, directory: str | Path) -> None:
-        self.directory = Path(directory)
+    def __init__(
+        self, directory: str | Path, planes: Sequence[str] = PLANES, facts: Sequence[str] = FACTS
+    ) -> None:
+        self.directory, self._planes, self._facts = Path(directory), planes, facts
         self._open: dict[Path, Any] = {}
         self.refresh()
 
@@ -220,8 +249,8 @@ class Pool:
         """Read one sample inside a window of rows and columns; intrinsics are those of the window."""
         shard, row = self._shard(self.shards[number // SHARD]), number % SHARD
         part = (slice(row, row + 1), *window)
-        arrays = {name: shard.get_slice(name)[part][0] for name in PLANES}
-        arrays.update((name, shard.get_slice(name)[row : row + 1][0]) for name in FACTS)
+        arrays = {name: shard.get_slice(name)[part][0] for name in self._planes}
+        arrays.update((name, shard.get_slice(name)[row : row + 1][0]) for name in self._facts)
         arrays["intrinsics"][2:] -= (window[1].start or 0, window[0].start or 0)
         return arrays
 
