@@ -110,7 +110,8 @@ def make_toy(tmp_path: Path) -> MakeToy:
 @pytest.fixture
 def make_metric(tmp_path: Path) -> MakeToy:
     """Make a small metric model: depth = focal length / 100 px x (1 m + red / 255), sky where green is 255, invalid
-    where blue is. focal: what its focal head finds, in pixels; None: it has none."""
+    where blue is. focal: what its focal head finds, in pixels; None: it has none. Of task relative the
+    same is called inverse depth."""
     onnx = pytest.importorskip("onnx")
     from onnx import TensorProto, helper
 
@@ -118,6 +119,7 @@ def make_metric(tmp_path: Path) -> MakeToy:
 
     def make(name: str = "metre", focal: float | None = None, sigma: bool = False, **card: Any) -> Path:
         path, image = tmp_path / f"{name}.onnx", [1, "height", "width"]
+        depth = "inverse_depth" if card.get("task") == "relative" else "depth"
         steps = [
             ("Gather", ["intrinsics", "first"], "fx", {"axis": 1}),
             ("Greater", ["fx", "zero"], "known", {}),
@@ -129,8 +131,8 @@ def make_metric(tmp_path: Path) -> MakeToy:
             ("Gather", ["shares", "third"], "blue", {"axis": 3}),
             ("Add", ["red", "one"], "metres", {}),
             ("Div", ["used", "hundred"], "scale", {}),
-            ("Mul", ["metres", "scale"], "depth", {}),
-            ("Mul", ["depth", "tenth"], "sigma", {}),
+            ("Mul", ["metres", "scale"], depth, {}),
+            ("Mul", [depth, "tenth"], "sigma", {}),
             ("GreaterOrEqual", ["green", "one"], "is_sky", {}),
             ("GreaterOrEqual", ["blue", "one"], "is_bad", {}),
             ("Where", ["is_sky", "two", "one"], "or_sky", {}),
@@ -144,7 +146,7 @@ def make_metric(tmp_path: Path) -> MakeToy:
         floats = [helper.make_tensor(n, TensorProto.FLOAT, [], [value]) for n, value in constants.items()]
         floats.append(helper.make_tensor("own", TensorProto.FLOAT, [1], [focal or 1e-9]))
         places = [helper.make_tensor(n, TensorProto.INT64, [], [i]) for i, n in enumerate(("first", "second", "third"))]
-        gives = {"depth": image, **({"sigma": image} if sigma else {}), "valid": image}
+        gives = {depth: image, **({"sigma": image} if sigma else {}), "valid": image}
         gives |= {} if focal is None else {"focal": [1]}
         kinds = {"image": TensorProto.UINT8, "valid": TensorProto.UINT8}
         takes = {"image": [*image, 3], "intrinsics": [1, 4]}

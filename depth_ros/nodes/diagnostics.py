@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from time import monotonic
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from rclpy.node import Node
 
 from depth_ros.config import GuardConfig
 from depth_ros.frame import DepthMap, Residual
+from depth_ros.geometry.camera import Camera
 from depth_ros.nodes.clocks import NEAR_S, other_time
 from depth_ros.nodes.evidence import LONGEST_PATIENCE_S, Drop
 from depth_ros.nodes.health import Finding, Level, ResidualWatch, ShiftWatch, Window, worst_first
@@ -66,16 +67,18 @@ class Statistics:
     Every drop is counted; of each reason the first is logged, and then ever fewer (`Backoff`). depth_maps: so many went
     out. idle: why nothing is to come out ("waiting for a subscriber"), or empty. degradation: what is worse than it
     should be, such as "completed from a scan 0.4 s old", or empty. cause: why nothing comes out, where that is known.
-    fault: what must be repaired although depth maps go out, or empty.
+    fault: what must be repaired although depth maps go out, or empty. needed: of what there is no depth without.
     """
 
-    def __init__(self, logger: Any) -> None:
+    def __init__(self, logger: Any, needed: Sequence[str] = NEEDED) -> None:
         self._logger, self._lock = logger, Lock()
+        self.needed = needed
         self._backoff = Backoff()
         self._lines: Counter[str] = Counter()
         self._missed: set[str] = set()
         self._published_s, self._odd_ages = float("-inf"), 0
         self._degraded_s, self._degraded = float("-inf"), ""
+        self._focal = ""
         self._texts: dict[str, str] = {}
         self._windows: dict[str, Window] = {stage: Window() for stage in STAGES}
         self._residuals, self._shift = ResidualWatch(), ShiftWatch()
@@ -147,6 +150,17 @@ class Statistics:
         else:
             self._shift = ShiftWatch()
 
+    def note_camera(self, camera: Camera) -> None:
+        """Tell the focal length of the depth map that went out, where a model has found it; the first is logged."""
+        before = self._focal
+        with self._lock:
+            self._focal = "" if camera.calibrated else f"{camera.intrinsics[0]:.1f} px, found by the model"
+        if self._focal and not before:
+            self._logger.info(
+                f"the focal length is not known: the model finds it, now {camera.intrinsics[0]:.1f} px; "
+                "it goes out in depth/camera_info, and a calibrated camera gives better metres"
+            )
+
     def counts(self) -> Counts:
         """Return the totals as they stand."""
         with self._lock:
@@ -158,7 +172,10 @@ class Statistics:
         with self._lock:
             values = {topic: str(count) for topic, count in sorted(self.received.items())}
             values |= {"depth_maps": str(self.depth_maps), "degradation": self.degradation or "none"}
-            values |= self._residuals.values() | self._shift.values()
+            if "scans" in self.needed:
+                values |= self._residuals.values() | self._shift.values()
+            if self._focal:
+                values["focal"] = self._focal
             for stage, window in self._windows.items():
                 values |= window.values(stage)
             return values | {f"dropped.{reason}": str(count) for reason, count in sorted(self.dropped.items())}
@@ -240,7 +257,7 @@ class Report:
         text = f"no depth map for {now.at - alive.at:.0f} s"
         if now.received == alive.received:
             return [Finding(Level.STALE, f"{text}: {self._statistics.cause or 'no message arrives'}")]
-        absent = [f"no {topic}" for topic in NEEDED if now.received[topic] == alive.received[topic]]
+        absent = [f"no {topic}" for topic in self._statistics.needed if now.received[topic] == alive.received[topic]]
         reasons = " and ".join(absent) or _reasons(now.faults - alive.faults) or "no completion has ended"
         cause = self._statistics.cause or reasons
         return [Finding(Level.ERROR, f"{text}, but messages arrive: {cause}")]

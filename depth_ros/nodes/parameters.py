@@ -17,27 +17,27 @@ from rclpy.parameter import Parameter
 from depth_ros.config import from_mapping
 from depth_ros.errors import ConfigError, DepthRosError
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 # What every node of ROS takes, whether its distribution knows it or not.
 STANDARD = ("use_sim_time", "start_type_description_service")
 STANDARD_PREFIXES = ("qos_overrides.",)
 
 
-class ParameterGroup(Generic[T]):
+class ParameterGroup(Generic[T_co]):
     """One settings object, held as parameters `<prefix><field>` of a node.
 
     value: the settings as they stand; fields: the settings' fields by the parameter's name.
     Raises ConfigError, in one line, when an override has a wrong type or range.
     """
 
-    def __init__(self, node: Node, default: T, prefix: str = "") -> None:
+    def __init__(self, node: Node, default: T_co, prefix: str = "") -> None:
         self.prefix, self.default = prefix, default
         self.fields: dict[str, Field[Any]] = {prefix + entry.name: entry for entry in fields(default)}  # type: ignore[arg-type]
         values = {name: _declare(node, name, entry, default) for name, entry in self.fields.items()}
-        self.value: T = from_mapping(type(default), {self.fields[name].name: values[name] for name in values})
+        self.value: T_co = from_mapping(type(default), {self.fields[name].name: values[name] for name in values})
 
-    def proposed(self, parameters: Sequence[Parameter]) -> T:
+    def proposed(self, parameters: Sequence[Parameter]) -> T_co:
         """Return the settings with `parameters` set; the very same object when that changes nothing here."""
         changes = {self.fields[p.name].name: p.value for p in parameters if p.name in self.fields}
         if not changes:

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from depth_ros.nodes.clocks import clock_causes
-from depth_ros.nodes.evidence import CAMERA_INFO, LONGEST_PATIENCE_S, Cause, Drop, Evidence
+from depth_ros.nodes.evidence import CAMERA_INFO, CLOUD, LONGEST_PATIENCE_S, Cause, Drop, Evidence
 from depth_ros.nodes.logs import Backoff
 from depth_ros.nodes.publishers import is_missing, topic_cause
 
@@ -87,6 +87,7 @@ CLUES = (
     Clue("too_sparse", "leaves 0 points", "outside_image"),
     Clue("too_sparse", "", "too_sparse"),
     Clue("too_late", "", "too_late"),
+    Clue("not_completed", "no focal length is known", "k_zero"),
     Clue("not_completed", "", "not_completed"),
     Clue("internal_", "", "internal"),
 )
@@ -95,7 +96,6 @@ NEED_CLOCK = frozenset({"no_transform_in_tf", "too_late"})
 SUPERSEDED = frozenset({"superseded", "queue_full"})
 SLOW_SENSOR_S = 1.0
 """A sensor with longer intervals may just be waited for."""
-LIGHTER = "take a lighter model (model: classical), smaller images, or a faster engine (depth_ros doctor)"
 
 
 def diagnose(evidence: Evidence) -> list[Cause]:
@@ -220,8 +220,13 @@ def _drops(evidence: Evidence) -> Iterator[Cause]:
     slower = sum(drop.times for reason, drop in evidence.drops.items() if reason in SUPERSEDED)
     # Before the first depth map that tells nothing: it takes longer than any other.
     if slower and evidence.outputs:
-        text = f"completion is slower than the camera, {slower} pairs were left out meanwhile: {LIGHTER}"
+        text = f"completion is slower than the camera, {slower} pairs were left out meanwhile: {_lighter(evidence)}"
         yield Cause("superseded", text)
+
+
+def _lighter(evidence: Evidence) -> str:
+    classical = " (model: classical)" if any(topic.type_name == CLOUD for topic in evidence.topics) else ""
+    return f"take a lighter model{classical}, smaller images, or a faster engine (depth_ros doctor)"
 
 
 def _is_clue(reason: str) -> bool:
@@ -231,7 +236,7 @@ def _is_clue(reason: str) -> bool:
 def _remaining(evidence: Evidence) -> Iterator[Cause]:
     """Yield what is left when inputs, drops and clocks explain nothing."""
     if evidence.paired:
-        yield Cause("slow", f"pairs are made, and the first is still being completed: wait, or {LIGHTER}")
+        yield Cause("slow", f"pairs are made, and the first is still being completed: wait, or {_lighter(evidence)}")
     elif all(topic.received and topic.interval_s < SLOW_SENSOR_S for topic in evidence.topics):
         told = "; ".join(f"{reason}: {drop.text}" for reason, drop in evidence.drops.items()) or "nothing was dropped"
         yield Cause("unexplained", f"every input arrives, and no pair comes of them ({told}): please report this line")

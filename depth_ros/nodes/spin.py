@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
@@ -62,6 +63,13 @@ def run(make_node: Callable[[], Any], args: Sequence[str] | None) -> int:
     Returns 0, or 1 after one line when it cannot start.
     """
     return one_line_errors(lambda: _run(make_node, args))
+
+
+def run_named(name: str, make_node: Callable[[], Any], about: str, example: str, args: Sequence[str] | None) -> int:
+    """Run the node of the executable `name`, which takes nothing but ROS arguments and --help; returns as `run`."""
+    argv = sys.argv if args is None else [name, *args]
+    parser = argparse.ArgumentParser(prog=name, description=about, epilog=example)
+    return one_line_errors(lambda: parser.parse_args(own_arguments(argv))) or run(make_node, args)
 
 
 def one_line_errors(action: Callable[[], Any]) -> int:

@@ -20,10 +20,13 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from depth_ros.nodes import describe
 from depth_ros.nodes.completion import CompletionNode
-from depth_ros.nodes.describe import INPUTS, PAGE, PARAMETERS, texts
+from depth_ros.nodes.describe import INPUTS, NODES, OF_LIDAR, About, texts
 from depth_ros.nodes.drops import REASONS
 from depth_ros.nodes.graph import type_name
+from depth_ros.nodes.monocular import MonocularNode
 from depth_ros.nodes.outputs import KINDS
+from depth_ros.nodes.pairs import WHY
+from depth_ros.nodes.silence import CAUSES
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config"
@@ -39,7 +42,11 @@ LAUNCHED = {
 OPTIONAL = {"/odom", "/tf", "/tf_static", "/clock", "/camera/image_raw/compressed"}
 
 
-@pytest.mark.parametrize("path", [PAGE, PARAMETERS], ids=str)
+each_node = pytest.mark.parametrize("about", NODES, ids=lambda about: str(about.node))
+KINDS_OF_NODE = {"completion_node": CompletionNode, "monocular_node": MonocularNode}
+
+
+@pytest.mark.parametrize("path", [path for about in NODES for path in (about.page, about.file)], ids=str)
 @pytest.mark.usefixtures("ros")
 def test_the_files_are_those_that_the_code_writes(path: Path) -> None:
     remedy = f"{path} is out of date: run `python -m depth_ros.nodes.describe` in the repository"
@@ -61,7 +68,16 @@ def reasons_in_code() -> set[str]:
 
 def test_the_page_names_every_reason_for_a_drop_and_no_other() -> None:
     assert reasons_in_code() == set(describe.DROPS)
-    assert not set(describe.DROPS) & set(describe.WHY)
+    assert not set(describe.DROPS) & set(WHY)
+
+
+def test_what_is_of_lidar_is_what_is_told_somewhere() -> None:
+    told = {**describe.FIGURES, **describe.DROPS, **WHY, **CAUSES}
+    assert told.keys() >= OF_LIDAR
+    (monocular,) = (about for about in NODES if about.node == "monocular_node")
+    text = (ROOT / monocular.page).read_text() + (ROOT / monocular.file).read_text()
+    for word in ("extrinsics", "PointCloud2` |", "`points`", "scan nearest"):
+        assert word not in text, word
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -71,12 +87,13 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def test_the_parameter_file_is_accepted_and_holds_every_default(domain: int) -> None:
-    given = flat(yaml.safe_load((ROOT / PARAMETERS).read_text())["/**"]["ros__parameters"])
-    for arguments in ([], ["--ros-args", "--params-file", str(ROOT / PARAMETERS)]):
+@each_node
+def test_the_parameter_file_is_accepted_and_holds_every_default(about: About, domain: int) -> None:
+    given = flat(yaml.safe_load((ROOT / about.file).read_text())["/**"]["ros__parameters"])
+    for arguments in ([], ["--ros-args", "--params-file", str(ROOT / about.file)]):
         rclpy.init(args=arguments, domain_id=domain)
         try:
-            node = CompletionNode()
+            node: Any = KINDS_OF_NODE[about.node]()
             values = {name: p.value for name, p in node.get_parameters_by_prefix("").items()}
             values = {name: value for name, value in values.items() if not name.startswith(RCLPYS_OWN)}
             plain = (str, bool, int, float)

@@ -126,8 +126,9 @@ def test_a_frame_without_a_picture_is_refused(make_metric: MakeModel) -> None:
 )
 def test_a_model_that_needs_lidar_is_refused(card: dict[str, Any], text: str) -> None:
     facts = {"name": "fake", "version": "1.0", "task": "metric", "inputs": ("image",), **card}
+    model: Any = SimpleNamespace(card=ModelCard(**facts))
     with pytest.raises(ModelError, match=text):
-        MonocularDepth(CONFIG, SimpleNamespace(card=ModelCard(**facts)), "fake")  # type: ignore[arg-type]
+        MonocularDepth(CONFIG, model, "fake")
 
 
 @pytest.mark.parametrize(("model", "text"), [("classical", "metric model"), ("auto", "no metric model")])
@@ -153,8 +154,8 @@ def test_an_answer_that_is_no_depth_drops_the_frame(value: float) -> None:
     for answers, what in (({"depth": value}, "depth"), ({"depth": 1, "sigma": value}, "sigma")):
         with pytest.raises(CompletionError, match=rf"fake 1\.0 gave no {what} that can be for {WIDTH * HEIGHT} pixels"):
             MonocularDepth(CONFIG, answering(**answers), "fake").process(make_frame())
+    frame = make_frame(Camera.uncalibrated(WIDTH, HEIGHT))
     with pytest.raises(CompletionError, match="found a focal length of"):
-        frame = make_frame(Camera.uncalibrated(WIDTH, HEIGHT))
         MonocularDepth(CONFIG, answering(depth=1, focal=value), "fake").process(frame)
 
 
