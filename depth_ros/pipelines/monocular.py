@@ -79,6 +79,11 @@ class MonocularDepth(Pipeline):
         return self._model.facts
 
     @property
+    def finds_focal(self) -> bool:
+        """Whether the focal length of a frame may be unknown."""
+        return self._model.finds_focal
+
+    @property
     def building(self) -> str:
         """The engine, while it is built for images of another size."""
         return self._model.building
@@ -129,9 +134,11 @@ class MonocularDepth(Pipeline):
 
 def _check_task(card: ModelCard, name: str) -> None:
     if card.task == "relative":
-        raise ModelError(f"{name} is a relative model, which knows no metres without LiDAR: use it in completion_node")
+        raise ModelError(
+            f"{name} is a relative model, which knows no metres without LiDAR: use it with points (completion_node)"
+        )
     if card.task != "metric" or set(card.inputs) & set(OF_LIDAR):
-        raise ModelError(f"{name} is a {card.task} model that takes LiDAR depth: use it in completion_node")
+        raise ModelError(f"{name} is a {card.task} model that takes LiDAR depth: use it with points (completion_node)")
 
 
 def _intrinsics(camera: Camera) -> NDArray[np.float32]:

@@ -119,7 +119,7 @@ def test_a_frame_without_a_picture_is_refused(make_metric: MakeModel) -> None:
 @pytest.mark.parametrize(
     ("card", "text"),
     [
-        ({"task": "relative"}, "relative model, which knows no metres without LiDAR: use it in completion_node"),
+        ({"task": "relative"}, "relative model, which knows no metres without LiDAR: use it with points"),
         ({"task": "completion"}, "completion model that takes LiDAR depth"),
         ({"inputs": ("image", "sparse_depth")}, "metric model that takes LiDAR depth"),
     ],
