@@ -13,7 +13,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from depth_ros.errors import EngineError
-from depth_ros.nodes import completion
+from depth_ros.nodes import base
 from depth_ros.nodes.completion import CompletionNode
 from depth_ros.nodes.fallback import Fallback
 from depth_ros.nodes.outputs import Outputs
@@ -154,7 +154,7 @@ def test_a_configure_that_fails_half_way_leaves_nothing_behind(
 
     for failing in (no_engine, bug):
         with monkeypatch.context() as patch:
-            patch.setattr(completion, "warm_up", failing)
+            patch.setattr(base, "warm_up", failing)
             assert node.trigger_configure() == FAILURE
         assert state(node) == "unconfigured"
         assert counts(node) == before
@@ -193,7 +193,7 @@ def test_an_error_in_a_transition_leads_back_to_unconfigured(make_node: Any, mon
     node = make_node(autostart=False, model="classical")
     assert node.trigger_configure() == SUCCESS
     with monkeypatch.context() as patch:
-        patch.setattr(completion, "Completer", None)
+        patch.setattr(base, "Completer", None)
         assert node.trigger_activate() == TransitionCallbackReturn.ERROR
     assert state(node) == "unconfigured"
     assert node.trigger_configure() == SUCCESS

@@ -17,6 +17,7 @@ from depth_ros.frame import Source
 from depth_ros.geometry.camera import Camera
 from depth_ros.messages.decode import decode_array, stamp_ns
 from depth_ros.messages.encode import encode_camera, encode_image
+from depth_ros.nodes.completion import CompletionNode
 from depth_ros.nodes.factory import make
 from depth_ros.nodes.monocular import MonocularNode
 
@@ -151,6 +152,63 @@ def test_cameras_go_side_by_side(probe: Any, make_node: MakeNode, make_metric: M
     assert set(node._sensors.channels) == {"left", "right"}
     probe.spin_until(lambda: probe.node.count_publishers("/left/depth/image_rect"))
     probe.spin_until(lambda: probe.node.count_publishers("/right/depth/points"))
+
+
+LIDAR_AHEAD: dict[str, Any] = {
+    "extrinsics.lidar.parent": "camera",
+    "extrinsics.lidar.child": "lidar",
+    "extrinsics.lidar.quat": [0.5, -0.5, 0.5, 0.5],
+}
+
+
+@pytest.fixture
+def make_completion(probe: Any) -> Iterator[MakeNode]:
+    made: list[Any] = []
+
+    def make_one(**values: Any) -> Any:
+        given = {"engine": "onnxruntime", "threads": 1, "pose_source": "none", **LIDAR_AHEAD, **values}
+        made.append(CompletionNode(parameter_overrides=[Parameter(key, value=value) for key, value in given.items()]))
+        made[-1].start()
+        probe.executor.add_node(made[-1])
+        return made[-1]
+
+    yield make_one
+    for node in made:
+        node.destroy_node()
+
+
+def test_a_completion_without_its_lidar_goes_on_with_the_model_alone(
+    probe: Any, make_completion: MakeNode, make_metric: MakeModel
+) -> None:
+    make_completion(model=str(make_metric()), lidar_lost="monocular", max_wait=0.05, queue_policy="all")
+    probe.wait_for_node()
+    probe.send_info(STAMP)
+    probe.send_scan(STAMP)
+    probe.send_image(STAMP)
+    probe.spin_until(lambda: probe.got["depth/source"])
+    probe.send_image(STAMP + 5 * TICK)  # no scan at all
+    probe.send_scan(STAMP + 10 * TICK, np.array([[8.0, 0, 0]], np.float32))  # one too sparse
+    probe.send_image(STAMP + 10 * TICK)
+    probe.spin_until(lambda: len(probe.got["depth/source"]) == 3)
+    sources = [set(np.unique(decode_array(message))) for message in probe.got["depth/source"]]
+    assert {Source.MEASURED, Source.COMPLETED} <= sources[0]
+    assert sources[1:] == [{Source.MONOCULAR, Source.NONE}] * 2
+    probe.spin_until(lambda: "monocular" in probe.diagnostics.get("degradation", ""))
+    assert probe.diagnostics["metres"].startswith("the model alone")
+    assert not probe.drops()
+
+
+def test_a_completion_that_needs_its_scan_cannot_be_asked_to_go_on(
+    make_completion: MakeNode, capfd: pytest.CaptureFixture[str]
+) -> None:
+    refused = make_completion(model="classical", lidar_lost="monocular")
+    assert refused._pipeline is None
+    assert "lidar_lost is monocular, and classical makes no metres without a scan" in capfd.readouterr().err
+    node = make_completion(model="classical")
+    answer = node.set_parameters([Parameter("lidar_lost", value="monocular")])[0]
+    assert not answer.successful
+    assert "give a metric model" in answer.reason
+    assert node.get_parameter("lidar_lost").value == "silent"
 
 
 def test_a_played_bag_becomes_depth(

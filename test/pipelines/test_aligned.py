@@ -147,6 +147,15 @@ def test_the_guard_compares_what_it_held_out() -> None:
         pipeline.process(make_frame(50))
 
 
+def test_without_a_scan_there_is_nothing_to_guard_it_by() -> None:
+    pipeline = make(Fake("metric", depth=WALL), guard=GuardConfig(min_points=100))
+    found = pipeline.process(replace(make_frame(), sparse_depth=None))
+    assert (found.source == Source.MONOCULAR).all()
+    assert found.residual is None
+    assert not pipeline.needs_scan
+    assert make(Fake("relative", inverse_depth=1 / WALL)).needs_scan
+
+
 def test_it_warms_up_is_configured_and_closed() -> None:
     model = Fake("metric", depth=WALL)
     pipeline = make(model)
