@@ -75,10 +75,13 @@ def run_info(args: argparse.Namespace) -> int:
 
 def run_check(args: argparse.Namespace) -> int:
     """Read, build and run a model on made-up frames; a model that breaks the contract is a known error."""
+    from depth_ros.models.card import check_data, read_card
     from depth_ros.models.model import Model
     from depth_ros.models.store import find_model
 
-    model = Model(find_model(args.model), args.engine, args.precision, args.threads)
+    path = find_model(args.model)
+    check_data(path, read_card(path))
+    model = Model(path, args.engine, args.precision, args.threads)
     model.check()
     facts = {
         **model.facts,

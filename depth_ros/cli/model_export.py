@@ -19,9 +19,11 @@ EXAMPLE = """examples:
   depth_ros model export --weights runs/first/best.safetensors --out completion_f16.onnx --precision f16
   depth_ros model export --weights runs/first/best.safetensors --out completion_int8.onnx --precision int8 \\
       --calibration pools/first
+  depth_ros model export --transformers Depth-Anything-V2-Small-hf --preset depth-anything-v2-small --out network.onnx
 
 The file appears only when it answers as torch does (f32: to 1e-4), or, INT8, when its errors on samples that it was not
-calibrated on are at most 2 % above those of the f32 file."""
+calibrated on are at most 2 % above those of the f32 file. With --transformers it is the bare network, for `model
+import` on a machine without torch; free in size where the architecture can be, and then checked at a second size."""
 PRECISIONS = ("f32", "f16", "int8", "int8-symmetric")
 
 
@@ -36,7 +38,10 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--weights", required=True, type=Path, metavar="FILE", help="safetensors of the completion network")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--weights", type=Path, metavar="FILE", help="safetensors of the completion network")
+    source.add_argument("--transformers", type=Path, metavar="FOLDER", help="checkpoint folder of a published model")
+    add("--preset", metavar="P", help="which model the folder holds: see depth_ros model fetch --list")
     add("--out", required=True, type=Path, metavar="FILE", help="the model file to write (.onnx)")
     add("--name", help="of the model (the name of the file)")
     add("--version", default="0", help="of the model (%(default)s)")
@@ -73,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     except ImportError as error:
         raise ExportError(f"exporting needs {error.name}: pip install torch onnx onnxscript onnxruntime") from error
 
+    if args.transformers is not None:
+        return _network(args)
     integer = args.precision.startswith("int8")
     if integer and args.calibration is None:
         raise ExportError("INT8 needs samples to measure ranges on: give --calibration POOL")
@@ -82,6 +89,27 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(facts, indent=2))
         return 0
     print(f"{args.out}: {card.title}, {args.precision}, {args.out.stat().st_size / 1e6:.1f} MB; {told}")
+    return 0
+
+
+def _network(args: argparse.Namespace) -> int:
+    """Export the bare network of a checkpoint, with the signature of its preset."""
+    from depth_ros.export.checkpoint import read_checkpoint
+    from depth_ros.export.network import Shapes, export_network
+    from depth_ros.export.presets import find_preset
+
+    if not args.preset:
+        raise ExportError("--transformers needs --preset: see depth_ros model fetch --list")
+    size = _size(args.size)
+    checkpoint = read_checkpoint(args.transformers, find_preset(args.preset))
+    apart = export_network(
+        checkpoint, args.out, None if size is None else Shapes(size, checkpoint.preset.prompt_size(size))
+    )
+    sizes = "free size" if size is None else f"{size[0]}x{size[1]}"
+    if args.json:
+        print(json.dumps({"network": str(args.out), "size": sizes, "apart": apart}, indent=2))
+        return 0
+    print(f"{args.out}: the network of {checkpoint.folder}, {sizes}, {apart:.0e} away from torch; next: model import")
     return 0
 
 

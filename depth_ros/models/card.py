@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,10 @@ from depth_ros.engines.onnx_file import graph_sha256, read_metadata
 from depth_ros.errors import ModelError
 
 CARD_KEY = "depth_ros_card"
+SIDECAR = ".data"
+"""What the name of a file has more that holds the weights of a model of over 2 GB."""
+DATA_SUM = "data_sha256"
+"""Under which `training` has the SHA-256 of that file."""
 TASKS = ("completion", "metric", "relative")
 INPUTS = ("image", "sparse_depth", "prior_depth", "intrinsics")
 
@@ -24,7 +29,8 @@ class ModelCard:
     along z). licence: of the weights (SPDX). description: one line. training_data: what it learned from. training: how,
     such as command, seed, steps, hours, hardware. source_revision: of the code that made it. weights_sha256: of the
     checkpoint that was exported. graph_sha256: of the graph in the file (`engines.onnx_file.graph_sha256`), empty = not
-    stated. precision: in which the file's weights are stored: f32, f16 or int8.
+    stated. precision: in which the file's weights are stored: f32, f16 or int8. exact: it must be computed in float32,
+    whatever the processor is fastest in: positions that its graph computes, of hundreds of pixels, do not survive bf16.
 
     Raises ModelError, in one line, when a value cannot be.
     """
@@ -43,6 +49,7 @@ class ModelCard:
     weights_sha256: str = ""
     graph_sha256: str = ""
     precision: str = "f32"
+    exact: bool = False
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -93,6 +100,26 @@ def read_card(path: Path) -> ModelCard:
     if card.graph_sha256 and card.graph_sha256 != graph_sha256(path):
         raise ModelError(f"{path} is damaged: its graph is not the one that its card names: fetch it again")
     return card
+
+
+def check_data(path: Path, card: ModelCard) -> None:
+    """Raise ModelError when the weights beside a model file are not there or not those that its card names.
+
+    All of them are read: that takes seconds per GB. The graph itself is checked whenever the card is read.
+    """
+    expected = card.training.get(DATA_SUM)
+    if not expected:
+        return
+    data = path.with_name(path.name + SIDECAR)
+    digest = sha256()
+    try:
+        with data.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        raise ModelError(f"{data}, the weights of {path.name}, cannot be read: {error.strerror}") from error
+    if digest.hexdigest() != expected:
+        raise ModelError(f"{data} is damaged or of another model: its SHA-256 is not that of the card: import it again")
 
 
 def _typed(name: str, value: Any, kind: Any) -> Any:

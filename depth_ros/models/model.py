@@ -23,8 +23,9 @@ SEED = 0
 class Model:
     """One image at a time; not for use by several threads at once.
 
-    The arguments are those of `engines.factory.make_engine`. The engine is built for a small image here, so that a
-    model that this machine cannot run is known at once, and anew when an image of another size comes.
+    The arguments are those of `engines.factory.make_engine`; a model whose card is exact runs in f32. The engine is
+    built for a small image here, so that a model that this machine cannot run is known at once, and anew when an image
+    of another size comes.
 
     card: what the model is. engine: what runs it. fixed_size: height and width of its images, None = free. Raises
     EngineError or ModelError, in one line.
@@ -35,6 +36,9 @@ class Model:
         self.building = ""
         """What is being built right now, or empty."""
         least = self.card.size_multiple
+        if self.card.exact and precision not in ("auto", "f32"):
+            raise ModelError(f"{self.card.title} must be computed in f32, not {precision}: take precision auto or f32")
+        precision = "f32" if self.card.exact else precision
         self.engine = make_engine(path, engine, threads, (2 * least, 2 * least), precision)
         check_signature(self.card, self.engine.inputs, self.engine.outputs)
         self._takes = [spec.name for spec in self.engine.inputs]
