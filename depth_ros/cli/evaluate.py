@@ -31,10 +31,14 @@ EXAMPLE = """examples:
   depth_ros evaluate kitti/object_training --holdout 4 --phase all --model classical --model nearest
   depth_ros evaluate rgbd/nyu_basement --input points:500 --json -
   depth_ros evaluate MY_BAG --model mine.onnx --model auto --no-image
+  depth_ros evaluate rgbd/nyu_basement --input none --model metric.onnx
   depth_ros evaluate RECORDED_BAG --depth-topic /depth/image_rect --truth SYNTHETIC_BAG
   depth_ros evaluate TWO_CAMERAS --topic image=/left/image_raw --extrinsics calib.txt"""
 
-INPUT_HELP = "rings, points:N (random known pixels) or file:NAME (sparse depth of an RGB-D folder) (%(default)s)"
+INPUT_HELP = (
+    "rings, points:N (random known pixels), file:NAME (sparse depth of an RGB-D folder), or none: depth of the image "
+    "alone, by metric models (%(default)s)"
+)
 HOLDOUT_HELP = "every N-th ring is given (4; where the source has a truth 1, all rings)"
 
 
@@ -98,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _replayed(args: argparse.Namespace, folder: Path | None) -> Result:
     from depth_ros.bags.source import open_source
-    from depth_ros.evaluation.cases import EvaluationConfig
+    from depth_ros.evaluation.cases import NONE, EvaluationConfig
     from depth_ros.evaluation.replay import NEAREST, replay
     from depth_ros.pipelines.completion import NAME as CLASSICAL
 
@@ -119,7 +123,7 @@ def _replayed(args: argparse.Namespace, folder: Path | None) -> Result:
     ]
     return replay(
         sources,
-        args.model or ["auto", CLASSICAL, NEAREST],
+        args.model or (["auto"] if args.input == NONE else ["auto", CLASSICAL, NEAREST]),
         config,
         completion=chosen_completion(args),
         no_image=args.no_image,

@@ -40,7 +40,7 @@ def estimate(depth: Depth, sigma: float = np.nan) -> Estimate:
     ],
 )
 def test_unknown_input_is_said(text: str) -> None:
-    with pytest.raises(EvaluationError, match="give rings, points:N or file:NAME"):
+    with pytest.raises(EvaluationError, match="give rings, points:N, file:NAME or none"):
         EvaluationConfig(input=text)
 
 

@@ -192,7 +192,7 @@ def test_a_completion_without_its_lidar_goes_on_with_the_model_alone(
     probe.spin_until(lambda: len(probe.got["depth/source"]) == 3)
     sources = [set(np.unique(decode_array(message))) for message in probe.got["depth/source"]]
     assert {Source.MEASURED, Source.COMPLETED} <= sources[0]
-    assert sources[1:] == [{Source.MONOCULAR, Source.NONE}] * 2
+    assert sources[1:] == [{Source.MONOCULAR}] * 2
     probe.spin_until(lambda: "monocular" in probe.diagnostics.get("degradation", ""))
     assert probe.diagnostics["metres"].startswith("the model alone")
     assert not probe.drops()
