@@ -115,6 +115,11 @@ class CompletionConfig(MonocularConfig):
     paste_measured: bool = setting(True, "where a kept return falls on a pixel, the depth is that return")
 
 
+def without_lidar(config: CompletionConfig) -> MonocularConfig:
+    """Return the settings of the same model and engine on an image alone, the range its own."""
+    return MonocularConfig(config.model, config.engine, config.precision, config.threads)
+
+
 @dataclass(frozen=True)
 class GuardConfig:
     """How the depth is checked against the LiDAR itself, and what is done without a usable scan."""

@@ -22,8 +22,8 @@ EXAMPLE = """examples:
 
 The calibration is in KITTI object layout (P2, R0_rect, Tr_velo_to_cam) or in key-value layout (image_size, K, D,
 T_cam_lidar, point_fields). Depth is of the rectified camera: .npy float32 metres along z, NaN = unknown (points beyond
-120 m or nearer than 0.5 m are left out; depth that still comes out so is +Inf or -Inf, REP 117); .png 16 bit,
-metres = value / 256, 0 for all of these.
+120 m or nearer than 0.5 m are left out; depth that still comes out so is +Inf or -Inf, REP 117; 0.1 m without points);
+.png 16 bit, metres = value / 256, 0 for all of these.
 
 Without points a metric model makes depth of the image alone. The focal length is that of --calib or --focal, else that
 of the picture's EXIF tags (35-mm equivalents too), else what the model's own focal head finds."""
@@ -84,13 +84,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pipeline(config: CompletionConfig, frame: Frame, focal_from: str) -> Pipeline:
-    """Return what makes depth of this frame; without points a metric model, its range that of a completion."""
+    """Return what makes depth of this frame; without points that is a metric model."""
+    from depth_ros.config import without_lidar
     from depth_ros.pipelines.factory import make_monocular, make_pipeline
 
     if frame.points is not None:
         return make_pipeline(config)
     try:
-        pipeline = make_monocular(config)
+        pipeline = make_monocular(without_lidar(config))
     except ModelError as error:
         raise ModelError(f"there is no scan, so depth is of the image alone: {error}; or give --points") from error
     if not focal_from and not pipeline.finds_focal:

@@ -6,7 +6,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 
 from depth_ros.bags.sample import FrameSource, Sample
 from depth_ros.classical.nearest import nearest_fill
-from depth_ros.config import CompletionConfig, MonocularConfig
+from depth_ros.config import CompletionConfig, MonocularConfig, without_lidar
 from depth_ros.errors import DepthRosError, EvaluationError
 from depth_ros.evaluation.cases import NONE, PROTOCOL, Case, Estimate, EvaluationConfig, make_cases, score_case
 from depth_ros.evaluation.plots import save_comparison
@@ -164,10 +164,8 @@ def _methods(models: Sequence[str], completion: CompletionConfig, no_image: bool
 
 
 def _alone(models: Sequence[str], completion: CompletionConfig) -> tuple[Method, ...]:
-    """Name every model once, each to make depth of the image alone; the range is that of `completion`."""
-    common = {entry.name: getattr(completion, entry.name) for entry in fields(MonocularConfig)}
-    configs = (MonocularConfig(**{**common, "model": model}) for model in models)
-    return tuple({config.model: Method(config.model, config) for config in configs}.values())
+    """Name every model once, each to make depth of the image alone."""
+    return tuple(Method(model, without_lidar(replace(completion, model=model))) for model in dict.fromkeys(models))
 
 
 def _run_by(methods: Sequence[Method]) -> dict[str, str]:

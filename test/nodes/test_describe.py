@@ -142,9 +142,11 @@ def of_node(node: Any, kind: str) -> dict[str, str]:
     return {name.removeprefix(namespace): types[0] for name, types in ask(node.get_name(), namespace)}
 
 
-def allowed(what: str, how: str) -> set[str]:
-    """Return the full names that the SROS 2 policy allows the node: topics or services, to publish, reply, ..."""
-    (profile,) = ET.parse(CONFIG / "sros2_policy.xml").iter("profile")
+def allowed(what: str, how: str, node: str = "completion_node") -> set[str]:
+    """Return the full names that the SROS 2 policy allows a node: topics or services, to publish, reply, ..."""
+    profiles = {profile.get("node"): profile for profile in ET.parse(CONFIG / "sros2_policy.xml").iter("profile")}
+    assert profiles.keys() == KINDS_OF_NODE.keys()
+    profile = profiles[node]
     assert profile.get("ns") == "/"
     own = f"/{profile.get('node')}"
     names = {
@@ -165,6 +167,13 @@ def test_the_node_has_what_the_policy_allows_and_no_more(launched: Any) -> None:
     assert services <= allowed("service", "reply")
     # Later than Humble.
     assert allowed("service", "reply") - services <= {"/completion_node/get_type_description"}
+
+
+def test_the_monocular_node_is_allowed_what_the_other_is_but_for_lidar() -> None:
+    of_lidar = {"/lidar/points", "/odom", "/tf", "/tf_static"}
+    for what, how in (("topic", "publish"), ("topic", "subscribe"), ("service", "reply"), ("service", "request")):
+        own = {name.replace("monocular", "completion") for name in allowed(what, how, "monocular_node")}
+        assert own == allowed(what, how) - of_lidar
 
 
 def test_the_page_names_the_topics_that_the_node_has(launched: Any) -> None:
