@@ -122,11 +122,12 @@ def sampling(before: int, after: int, scale: Tensor, from_centre: Tensor, to_cen
     place = (target[None] - to_centre.to(scale.device)[:, None]) / scale[:, None] + from_centre.to(scale.device)[
         :, None
     ]
-    nearest = place.clamp(0, before - 1)
     source = torch.arange(before, dtype=scale.dtype, device=scale.device)
+    last = source[-1:]  # a number of the graph: exporters choke on arithmetic with a free size
+    nearest = torch.minimum(place.clamp(min=0), last)
     weight = (1 - (nearest[:, :, None] - source).abs() / (1 / scale).clamp(min=1)[:, None, None]).clamp(min=0)
     # Half a thousandth of a pixel more than the area of what there is: rounding must not cost the outermost column.
-    seen = (place > -0.5005) & (place < before - 0.4995)
+    seen = (place > -0.5005) & (place < last + 0.5005)
     return weight / weight.sum(dim=2, keepdim=True), seen
 
 

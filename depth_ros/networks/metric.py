@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from depth_ros.networks.blocks import Merge, Stage
-from depth_ros.networks.canonical import NARROWEST, from_canonical_inverse, known_intrinsics, sampling
+from depth_ros.networks.canonical import NARROWEST, from_canonical_inverse, sampling
 
 CANVAS = (192, 352)
 """Height and width in pixels on which the network learned to see an image; multiples of `CANVAS_MULTIPLE`."""
@@ -114,7 +114,7 @@ class MetricGraph(nn.Module):
         height, width = self.canvas
         fit = _Fit(image, self.canvas)
         known = intrinsics[:, 0] > 0
-        place = known_intrinsics(intrinsics, 1.0, image.shape[2], image.shape[1])[:, 2:]
+        place = torch.where(known[:, None], intrinsics[:, 2:], fit.middle)
         told = self.network(*fit.onto(image.float()), fit.moved(place))
         own = told.focal[:, 0].clamp(*LOG_FOCAL).exp() * width
         focal = torch.where(known, (intrinsics[:, 0] * fit.scale).clamp(min=NARROWEST), own)
@@ -145,16 +145,18 @@ class _Fit:
         rows, columns = image.shape[1], image.shape[2]
         sizes = torch.stack([torch.arange(size, device=image.device)[-1] + 1 for size in (rows, columns)]).float()
         wanted = torch.tensor(canvas, dtype=torch.float32, device=image.device)
-        self.scale = (wanted / sizes).amin()
+        self.scale = (wanted / sizes).amin(dim=0)
         """Canvas pixels per pixel of the image."""
-        self._middle, self._wanted_middle = (sizes - 1) / 2, (wanted - 1) / 2
+        middles, wanted_middles = (sizes - 1) / 2, (wanted - 1) / 2
+        self.middle, self._wanted_middle = middles.flip(0), wanted_middles.flip(0)
+        """x and y in the middle of the image, and of the canvas."""
         self._there, self._back, self._seen = [], [], []
         for axis, (size, fitted) in enumerate(zip((rows, columns), canvas, strict=True)):
-            middle, wanted_middle, scale = self._middle[axis, None], self._wanted_middle[axis, None], self.scale[None]
-            matrix, seen = sampling(size, fitted, scale, middle, wanted_middle)
+            middle, wanted_middle = middles[axis, None], wanted_middles[axis, None]
+            matrix, seen = sampling(size, fitted, self.scale[None], middle, wanted_middle)
             self._there.append(matrix[0])
             self._seen.append(seen[0].float())
-            self._back.append(sampling(fitted, size, 1 / scale, wanted_middle, middle)[0][0])
+            self._back.append(sampling(fitted, size, 1 / self.scale[None], wanted_middle, middle)[0][0])
 
     def onto(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return the canvas [N,h,w,3] of an image [N,H,W,3], and where it shows it, [N,h,w]."""
@@ -169,7 +171,7 @@ class _Fit:
 
     def moved(self, place: Tensor) -> Tensor:
         """Return points [N,2], x and y in pixels of the image, in pixels of the canvas."""
-        return (place - self._middle.flip(0)) * self.scale + self._wanted_middle.flip(0)
+        return (place - self.middle) * self.scale + self._wanted_middle
 
 
 def _places(planes: Tensor, centre: Tensor) -> Tensor:

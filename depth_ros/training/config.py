@@ -74,10 +74,12 @@ class MetricConfig(RunConfig):
     pool: str = setting("pools/metric", "folder of the pool of samples")
     batch: int = setting(8, "pictures of one step, per process", low=1)
     image_blend: float = setting(0.0, "share of images mixed with another one of the batch", low=0.0, high=1.0)
+    steps: int = setting(20000, "optimiser steps of the whole schedule", low=1)
     lr: float = setting(2e-3, "learning rate at its peak", low=0.0)
-    compile: bool = setting(True, "torch.compile the network (CPU: needs a C++ compiler)")
+    validate_every: int = setting(2000, "steps per validation", low=1)
 
     windows: str = setting("", "folder of a pool of the completion network, whose samples are seen beside; empty = none")
+    windows_share: float = setting(0.4, "share of the samples that come from `windows`", low=0.0, high=1.0)
     canvas_height: int = setting(192, "rows of what the network works on, pixels", low=32)
     canvas_width: int = setting(352, "columns of what the network works on, pixels", low=32)
     unknown_camera: float = setting(
@@ -96,7 +98,7 @@ Kind = TypeVar("Kind", bound=RunConfig)
 def read_config(
     path: str | Path | None, overrides: Sequence[str] = (), kind: type[Kind] = TrainConfig, **given: Any
 ) -> Kind:
-    """Read a YAML file of settings of a `kind` (None = the defaults), then `name=value` texts, then `given` values but None.
+    """Read a YAML file of settings (None = the defaults), then `name=value` texts, then `given` values but None.
 
     Raises ConfigError, naming file and setting, on what is unknown, of another type or out of range.
     """

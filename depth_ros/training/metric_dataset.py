@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,55 +35,56 @@ class Window(NamedTuple):
 
 
 class MetricSamples(Dataset[Sample]):
-    """Samples of one or more pools on a canvas of (height, width).
+    """Samples of a pool on a canvas of (height, width), and of a second one beside.
 
     Each holds image uint8 [h,w,3]; seen float32 [h,w], 1 where the canvas shows the picture; truth float32 [h,w],
     metres along z, 0 = sky or beyond reach, or not seen; intrinsics float32 [4] of the canvas; centre float32 [2], the
     principal point as it is told: the middle where it is not; and whole, bool [], whether it may be the picture of a
     whole camera, of which a focal length can be told.
 
-    directories: pools that hold image, truth and intrinsics. augment: windows, zooms and mirrors, drawn anew each time,
+    directory: a pool of the metric network. windows: a pool of the completion network, of which a share of the samples
+    is drawn at random, whatever its size. augment: windows, zooms and mirrors, drawn anew each time,
     as the index says, (number, draw); False: the whole sample. unknown: share of whole cameras whose principal point is
     not told.
     """
 
     def __init__(
         self,
-        directories: Sequence[str | Path],
+        directory: str | Path,
         canvas: tuple[int, int],
         *,
+        windows: str | Path | None = None,
+        share: float = 0.0,
         augment: bool = True,
         unknown: float = 0.0,
         seed: int = 0,
     ) -> None:
-        self._pools = [Pool(directory, PLANES, FACTS) for directory in directories]
+        self._pool = Pool(directory, PLANES, FACTS)
+        self._windows = Pool(windows, PLANES, FACTS) if windows is not None else None
+        self._share = share
         self.canvas, self._augment, self._unknown, self._seed = canvas, augment, unknown, seed
 
     def __len__(self) -> int:
-        return sum(len(pool) for pool in self._pools)
+        return len(self._pool)
 
     def refresh(self) -> None:
         """See what has been added to the pools."""
-        for pool in self._pools:
-            pool.refresh()
+        for pool in (self._pool, self._windows):
+            if pool is not None:
+                pool.refresh()
 
     def __getitem__(self, index: int | tuple[int, int]) -> Sample:
         number, draw = index if isinstance(index, tuple) else (index, 0)
         rng = np.random.default_rng((self._seed, number, draw))
-        pool, number = self._find(number)
+        pool = self._pool
+        if self._windows is not None and rng.random() < self._share:
+            pool, number = self._windows, int(rng.integers(len(self._windows)))
         window = choose_window(pool.size, self.canvas, rng) if self._augment else fit_window(pool.size, self.canvas)
         arrays = pool.read(number, (window.rows, window.columns))
         sample = on_canvas(arrays, window, self.canvas)
         if self._augment and rng.random() < 0.5:
             sample = mirrored(sample)
         return _as_tensors(sample, told=not self._augment or rng.random() >= self._unknown)
-
-    def _find(self, number: int) -> tuple[Pool, int]:
-        for pool in self._pools:
-            if number < len(pool):
-                return pool, number
-            number -= len(pool)
-        raise IndexError("sample beyond the end of the pools")
 
 
 def choose_window(size: tuple[int, int], canvas: tuple[int, int], rng: np.random.Generator) -> Window:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from depth_ros.training.derivative_losses import mage, male, msge
+from depth_ros.training.derivative_losses import derivative_errors
 from depth_ros.training.losses import SIGMA_SHARE, huber, mean, pinball, quantile
 from depth_ros.training.metric_losses import mae, proposal_loss, silog
 from depth_ros.training.normal_losses import virtual_normal_loss
@@ -18,6 +18,10 @@ TRIPLES = 0.02
 """Triples of VNL per pixel."""
 DERIVATIVE_SCALES = 5
 _LEAST_LOG_ERROR = 1e-3
+
+# Their windows and triples are drawn anew in every step: a compiler would compile them anew in every step.
+_proposals = torch.compiler.disable(proposal_loss)
+_normals = torch.compiler.disable(virtual_normal_loss)
 
 
 def metric_loss(
@@ -52,11 +56,9 @@ def metric_loss(
         "absolute": mean(error.abs(), weight),
         "silog": silog(depth, truth, valid),
         "inverse": mae(inverse, wanted, seen),
-        "mage": mage(inverse, wanted, seen, DERIVATIVE_SCALES),
-        "male": male(inverse, wanted, seen, DERIVATIVE_SCALES),
-        "msge": msge(inverse, wanted, seen, DERIVATIVE_SCALES),
-        "proposals": proposal_loss(inverse, wanted, valid, number=PROPOSALS),
-        "normals": virtual_normal_loss(depth, truth, valid, batch["intrinsics"], share=TRIPLES),
+        **derivative_errors(inverse, wanted, seen, DERIVATIVE_SCALES)._asdict(),
+        "proposals": _proposals(inverse, wanted, valid, number=PROPOSALS),
+        "normals": _normals(depth, truth, valid, batch["intrinsics"], share=TRIPLES),
         "quantile": quantile(depth, depth.detach() * log_sigma.exp(), truth, weight),
         "sky": mean(functional.binary_cross_entropy_with_logits(sky, empty.float(), reduction="none"), seen.float()),
         "beyond": mean(functional.relu(log_inverse - (scale / FARTHEST_M).log()), empty.float()),

@@ -41,12 +41,19 @@ def train_metric(
             prepare_pool(config, watch)
         processes.wait()
         torch.manual_seed(config.seed)
-        pools = [config.pool, *([config.windows] if config.windows else [])]
+        samples = MetricSamples(
+            config.pool,
+            config.canvas,
+            windows=config.windows or None,
+            share=config.windows_share,
+            unknown=config.unknown_camera,
+            seed=config.seed,
+        )
         trainer = Trainer(
             config,
             MetricNet(),
             metric_loss,
-            MetricSamples(pools, config.canvas, unknown=config.unknown_camera, seed=config.seed),
+            samples,
             _validator(config) if processes.first else None,
             out,
             processes=processes,
