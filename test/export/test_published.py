@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +14,13 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from depth_ros.cli.main import main
 from depth_ros.engines.factory import make_engine
-from depth_ros.errors import DepthRosError, ExportError
+from depth_ros.errors import DepthRosError, ExportError, ModelError
 from depth_ros.export.preset import Preset, Resize
 from depth_ros.export.presets import PRESETS, find_preset
 from depth_ros.export.published import import_published
-from depth_ros.models.card import ModelCard, read_card
+from depth_ros.models.card import ModelCard, check_data, read_card
 from depth_ros.models.fetch import file_sha256
 from depth_ros.models.model import Model
 
@@ -407,6 +409,13 @@ def test_a_published_model_answers_as_published(name: str, tmp_path: Path) -> No
     assert card == read_card(out)
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_builds_ahead_of_time(name: str, tmp_path: Path, build_rtx: Callable[[Path], None]) -> None:
+    preset = find_preset(name)
+    bring(published(preset, tmp_path / "their.onnx", FIXED.get(name)), tmp_path / "made.onnx", preset, SIZE)
+    build_rtx(tmp_path / "made.onnx")
+
+
 @pytest.mark.parametrize("name", ["depth-anything-v2-small", "depth-anything-3-metric", "zoedepth"])
 def test_large_images_are_made_small_as_published(name: str, tmp_path: Path) -> None:
     preset, size = find_preset(name), (600, 1010)
@@ -494,6 +503,16 @@ def test_external_data_stay_beside_the_file(tmp_path: Path) -> None:
     first = run(out, image=picture()[None])["inverse_depth"]
     bring(tmp_path / "plain.onnx", tmp_path / "one.onnx", preset, SIZE)
     np.testing.assert_array_equal(run(tmp_path / "one.onnx", image=picture()[None])["inverse_depth"], first)
+    path, data = str(out), tmp_path / "made.onnx.data"
+    check_data(out, read_card(out))
+    whole = data.read_bytes()
+    data.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ModelError, match=f"{data} is damaged or of another model"):
+        check_data(out, read_card(out))
+    assert main(["model", "check", path, "--engine", "onnxruntime"]) == 1
+    data.unlink()
+    with pytest.raises(ModelError, match=f"{data}, the weights of made.onnx, cannot be read"):
+        check_data(out, read_card(out))
     (their.parent / "model.onnx_data").unlink()
     check_one_line(their, tmp_path / "again.onnx", preset, "external data")
 
@@ -502,10 +521,14 @@ def test_older_opsets_are_converted(tmp_path: Path) -> None:
     preset = find_preset("depth-pro-transformers")
     tiny = Tiny()
     value = field(tiny, tiny.takes("pixel_values", [1, 3, 1536, 1536]), 0.2)
-    tiny.gives("predicted_depth", tiny.node("Squeeze", value, axes=[1]), [1, 1536, 1536])
+    weights = tiny.constant(np.linspace(0.02, 0.08, 1536)[None, None, None])
+    tiny.gives("predicted_depth", tiny.node("Squeeze", tiny.node("Mul", value, weights), axes=[1]), [1, 1536, 1536])
     tiny.gives("field_of_view", tiny.constant([50.0]), [1])
-    card = bring(tiny.save(tmp_path / "old.onnx", 11), tmp_path / "made.onnx", preset, SIZE)
+    source = tiny.save(tmp_path / "old.onnx", 11)
+    card = bring(source, tmp_path / "made.onnx", preset, SIZE)
     assert card.name == preset.name
+    found = run(tmp_path / "made.onnx", image=picture()[None], intrinsics=CAMERA)["depth"][0]
+    near("depth", found, depth_pro_transformers(source, picture()).outputs["depth"])
 
 
 def test_an_opset_that_cannot_be_converted_is_one_line(tmp_path: Path) -> None:
@@ -544,6 +567,40 @@ def test_wrong_preset_foreign_signature_truncated_file_and_wrong_hash_are_one_li
     with pytest.raises(ExportError, match="is the file that is imported"):
         import_published(source, source, preset, SIZE)
     check_one_line(source, tmp_path / "nowhere" / "made.onnx", preset, "cannot be written")
+
+
+def test_a_file_that_is_not_the_published_one_needs_its_sum(tmp_path: Path) -> None:
+    preset, out = find_preset("depth-anything-v2-small"), tmp_path / "made.onnx"
+    source = published(preset, tmp_path / "their.onnx")
+    digest = file_sha256(source)
+    told = f"its SHA-256 is {digest}, not {preset.downloads[0].sha256}: fetch it again, or say --sha256 {digest}"
+    with pytest.raises(ExportError, match=told):
+        import_published(source, out, preset, SIZE)
+    import_published(source, out, preset, SIZE, sha256=digest.upper())
+
+
+def test_a_map_may_be_smaller_than_the_image_that_the_network_gets(tmp_path: Path) -> None:
+    preset = find_preset("depth-anything-v2-metric-indoor")
+    tiny = Tiny()
+    value = field(tiny, tiny.takes("pixel_values", [1, 3, 280, 504]), 0.2)
+    half = tiny.node("AveragePool", value, kernel_shape=[2, 2], strides=[2, 2])
+    tiny.gives("predicted_depth", tiny.node("Squeeze", half, tiny.constant([1], np.int64)), [1, 140, 252])
+    source = tiny.save(tmp_path / "half.onnx")
+    bring(source, tmp_path / "made.onnx", preset, SIZE)
+    small = np.asarray(Image.fromarray(picture()).resize((504, 280), Image.Resampling.BICUBIC))
+    reference = resized(run(source, pixel_values=tensor(small, MEAN, STD))["predicted_depth"][0], SIZE, "bicubic")
+    found = run(tmp_path / "made.onnx", image=picture()[None])["depth"][0]
+    near("depth", found, np.clip(reference, *preset.limits))
+    # A map of another size than an input with pads could not be cut.
+    check_one_line(source, tmp_path / "no.onnx", find_preset("metric3d-v2-small"), "gives predicted_depth of")
+
+
+def test_a_model_of_viewing_rays_is_computed_in_f32(tmp_path: Path) -> None:
+    preset = find_preset("unidepth-v2")
+    source = published(preset, tmp_path / "their.onnx", (462, 630))
+    assert bring(source, tmp_path / "made.onnx", preset, SIZE).exact
+    with pytest.raises(ModelError, match="must be computed in f32, not bf16: take precision auto or f32"):
+        Model(tmp_path / "made.onnx", "onnxruntime", "bf16")
 
 
 def test_a_model_that_gives_no_finite_depth_is_not_written(tmp_path: Path) -> None:

@@ -75,6 +75,14 @@ def test_a_graph_that_its_card_does_not_describe_is_refused(make_toy: MakeToy) -
         Model(make_toy(inputs=("image",)), "onnxruntime")
 
 
+def test_a_model_that_must_be_exact_runs_in_f32(make_toy: MakeToy) -> None:
+    pytest.importorskip("openvino")
+    assert Model(make_toy(exact=True), "openvino").engine.precision == "f32"
+    assert Model(make_toy("fast"), "openvino").engine.precision == "auto"
+    with pytest.raises(ModelError, match=r"toy 1\.0 must be computed in f32, not bf16"):
+        Model(make_toy(exact=True), "openvino", "bf16")
+
+
 def test_an_absent_file_is_one_known_error(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="cannot be read"):
         Model(tmp_path / "absent.onnx")
