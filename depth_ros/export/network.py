@@ -33,8 +33,8 @@ IN_ONE = 1_800_000_000
 """Bytes of weights up to which a network is one file; protobuf ends at 2 GB."""
 TOLERANCE = 1e-3
 """How far an answer may be from torch's, of the largest that torch gives."""
-FREE = ("depth_anything", "prompt_depth_anything", "dpt")
-"""Architectures that can be free in size."""
+FREE = ("depth_anything", "prompt_depth_anything")
+"""Architectures that can be free in size, and whose map then is of the size of the image."""
 PATCHES = (14, 19), (17, 12)
 """Height and width, in multiples, at which a network of free size is traced, and at which it is checked again."""
 
@@ -56,15 +56,17 @@ def export_network(
     transformers or torch are not there or cannot read the checkpoint, or when no exporter makes a file that answers as
     torch does.
     """
+    if shapes is None and checkpoint.architecture not in FREE:
+        raise ExportError(f"the '{checkpoint.architecture}' of {checkpoint.folder} is fixed in size: give --size")
     network = load_network(checkpoint)
-    if shapes is None:
-        _check_free(checkpoint, network)
     sizes = [shapes] if shapes is not None else _free_sizes(checkpoint)
     names = ["pixel_values", *([checkpoint.preset.prompt] if checkpoint.preset.prompt else [])]
     reasons = []
     for kind in exporters:
         try:
             _export(kind, network, checkpoint, sizes[0], names, out, free=shapes is None)
+            if shapes is not None:
+                _say_sizes(network, out, names, shapes)
             return max(_apart(network, out, names, size) for size in sizes)
         except Exception as error:  # noqa: PERF203 - the exporters raise what they like
             reasons.append(f"{kind}: {_line(error)}")
@@ -155,12 +157,6 @@ def load_network(checkpoint: Checkpoint) -> Network:
     return Network(model.eval(), checkpoint.preset.prompt, focal).eval()
 
 
-def _check_free(checkpoint: Checkpoint, network: Network) -> None:
-    backbone = getattr(getattr(network.model, "config", None), "backbone_config", None)
-    if checkpoint.architecture not in FREE or (checkpoint.architecture == "dpt" and backbone is None):
-        raise ExportError(f"a '{checkpoint.architecture}' of {checkpoint.folder} is fixed in size: give --size")
-
-
 def _free_sizes(checkpoint: Checkpoint) -> list[Shapes]:
     multiple = max(checkpoint.preset.resize.multiple, 14)
     return [Shapes((rows * multiple, columns * multiple), (48 + rows, 48 + columns)) for rows, columns in PATCHES]
@@ -192,6 +188,19 @@ def _export(
         )
         weights = sum(tensor.numel() * 4 for tensor in network.parameters())
         program.save(str(out), external_data=weights > IN_ONE)
+
+
+def _say_sizes(network: Network, path: Path, names: Sequence[str], shapes: Shapes) -> None:
+    """Write the sizes of the outputs into a file of fixed size; the exporters leave some out."""
+    import onnx
+
+    with torch.inference_mode():
+        answers = network(*_inputs(shapes, names))
+    model = onnx.load(path, load_external_data=False)
+    for value, answer in zip(model.graph.output, answers, strict=True):
+        kind = value.type.tensor_type
+        kind.shape.CopyFrom(onnx.helper.make_tensor_type_proto(kind.elem_type, answer.shape).tensor_type.shape)
+    path.write_bytes(model.SerializeToString())
 
 
 def _symbols(checkpoint: Checkpoint, names: Sequence[str], free: bool) -> Any:

@@ -62,7 +62,7 @@ def every_head(model: nn.Module) -> Iterator[None]:
             finally:
                 module.torch = torch
             answers.append(depth)
-        chosen = votes.sum(dim=0).argmax(dim=-1, keepdim=True)
+        chosen = votes.sum(dim=0, keepdim=True).argmax(dim=1)
         return torch.stack(answers).index_select(0, chosen)[0], votes
 
     head.forward = forward

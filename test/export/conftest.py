@@ -43,7 +43,7 @@ def build_rtx() -> Callable[[Path], None]:
     """Build a file ahead of time with TensorRT-RTX, without a GPU: that it parses and compiles, not that it runs."""
     trt = pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed: no plan was built")
 
-    class Log(trt.ILogger):  # type: ignore[misc]
+    class Log(trt.ILogger):  # type: ignore[misc, name-defined]
         """Keeps what went wrong."""
 
         def __init__(self) -> None:

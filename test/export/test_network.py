@@ -21,6 +21,7 @@ from depth_ros.export import network as exporting
 from depth_ros.export.checkpoint import read_checkpoint
 from depth_ros.export.network import Shapes, export_network, import_checkpoint
 from depth_ros.export.presets import find_preset
+from depth_ros.export.published import import_published
 from depth_ros.export.zoe import every_head
 from depth_ros.models.card import read_card
 
@@ -63,6 +64,7 @@ def zoe(heads: int) -> Any:
     rest = {"image_size": 64, "patch_size": 16, "out_indices": [1, 2, 3, 4], "reshape_hidden_states": False}
     bins = [{"name": name, "min_depth": 1e-3, "max_depth": most, "n_bins": 16} for name, most in (("a", 10), ("b", 80))]
     router = {"num_patch_transformer_layers": 4, "patch_transformer_intermediate_size": 16}
+    router |= {"patch_transformer_hidden_size": 128, "patch_transformer_num_attention_heads": 2}
     return hub.ZoeDepthForDepthEstimation(
         hub.ZoeDepthConfig(
             backbone_config=hub.BeitConfig(use_relative_position_bias=True, **shape, **rest),
@@ -132,20 +134,20 @@ CASES = {
 
 
 def shaken(case: Case) -> Any:
-    """Random weights that make the answer depend on the picture, and, of disparity, positive."""
-    for seed in range(20):
+    """Random weights that make the answer depend on the picture, and keep it away from 0."""
+    for seed in range(3):
         model = case.make().eval()
         draw = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for weight in model.parameters():
                 weight.copy_(torch.randn(weight.shape, generator=draw) * 0.2)
-            for name, weight in model.named_parameters():
-                if name.endswith("bias") and weight.shape == (1,):
-                    weight.fill_(50 if name.startswith("fov_model") else 1)
-            given = prepared(case, picture(0))
-            found = model(**given).predicted_depth
-        if found.min() > 0.02 * found.max() and found.std() > 0.02 * found.mean():
-            return model
+            for bias in (0.0, 1.0, 5.0, 25.0, 125.0):
+                for name, weight in model.named_parameters():
+                    if name.endswith("bias") and weight.shape == (1,):
+                        weight.fill_(50 if name.startswith("fov_model") else bias)
+                found = model(**prepared(case, picture(0))).predicted_depth
+                if found.min() > 0.02 * found.max() and found.std() > 0.02 * found.mean():
+                    return model
     raise AssertionError("no seed gives an answer that can be compared")
 
 
@@ -287,14 +289,14 @@ def test_both_heads_of_zoedepth_are_in_the_file(folders: Any, tmp_path: Path, mo
     assert sizes[0] > sizes[1] + 1000
 
 
-@pytest.mark.parametrize("name", ["metric", "prompted", "dpt-dinov2"])
+@pytest.mark.parametrize("name", ["metric", "prompted"])
 def test_a_network_of_free_size_answers_at_a_second_one(name: str, folders: Any, tmp_path: Path) -> None:
     checkpoint = read_checkpoint(folders(name)[0], find_preset(CASES[name].preset))
     assert export_network(checkpoint, tmp_path / "free.onnx", None, LEGACY) < 1e-3
     # And such a file is wrapped for any camera.
     known = replace(checkpoint.preset, downloads=())
-    card = exporting.import_published(tmp_path / "free.onnx", tmp_path / "made.onnx", known, (70, 120))
-    assert card.training["network_size"] == "98x168"
+    card = import_published(tmp_path / "free.onnx", tmp_path / "made.onnx", known, (70, 120))
+    assert card.training["network_size"] == "56x98"
 
 
 def test_a_size_that_an_exporter_froze_is_found(folders: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +307,7 @@ def test_a_size_that_an_exporter_froze_is_found(folders: Any, tmp_path: Path, mo
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["dpt", "zoedepth", "depth-pro"])
+@pytest.mark.parametrize("name", ["dpt-dinov2", "zoedepth", "depth-pro"])
 def test_what_cannot_be_free_in_size_is_one_line(name: str, folders: Any, tmp_path: Path) -> None:
     checkpoint = read_checkpoint(folders(name)[0], find_preset(CASES[name].preset))
     with pytest.raises(ExportError, match="is fixed in size: give --size"):
