@@ -9,7 +9,7 @@ from dataclasses import replace
 from traceback import format_exc
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from depth_ros.errors import ConfigError, DepthRosError
 from depth_ros.nodes.channel import Channel
@@ -20,9 +20,10 @@ from depth_ros.nodes.evidence import Evidence
 from depth_ros.nodes.extrinsics import StaticExtrinsics, make_extrinsics, resolve_source
 from depth_ros.nodes.fallback import Fallback
 from depth_ros.nodes.graph import clocks, large_lost, other_nodes
+from depth_ros.nodes.inputs import topic_of
 from depth_ros.nodes.links import given_links
 from depth_ros.nodes.logs import RosLogHandler
-from depth_ros.nodes.parameters import ParameterGroup, unused_overrides, watch
+from depth_ros.nodes.parameters import ParameterGroup, TypedNode, unused_overrides, watch
 from depth_ros.nodes.poses import make_poses
 from depth_ros.nodes.qos import steady_timer
 from depth_ros.nodes.sensors import Sensors
@@ -39,7 +40,7 @@ EXAMPLE = (
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class CompletionNode(LifecycleNode):  # type: ignore[misc]
+class CompletionNode(TypedNode):
     """Lifecycle node around one pipeline, for one camera or several.
 
     Decoding and pairing run on the executor; the two halves of the completion, and encoding with publishing, run in a
@@ -58,6 +59,8 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         self._settings = Settings(self)
         watch(self, self._settings.groups, self._apply)
         self._statistics = {name: Statistics(self._logger_of(name)) for name in self._settings.sensors.value.cameras}
+        for name, statistics in self._statistics.items():
+            statistics.topics = self._input_topics(name)
         self._silence = {name: SilenceWatch(self._logger_of(name)) for name in self._statistics}
         self._diagnostics = DiagnosticPublisher(self, self._statistics, lambda: self._settings.guard.value)
         steady_timer(self, 1.0, self._report)
@@ -88,6 +91,10 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         result = super().on_activate(state)
         self._completer = Completer(self, self._settings, self._pipeline, self._place)
         self._demand = steady_timer(self, DEMAND_PERIOD_S, self._follow_demand)
+        # What looks once a second may have missed that the node was not active.
+        for silence in self._silence.values():
+            silence.restart()
+        self._diagnostics.restart()
         self.get_logger().info("active: subscribes to its inputs while somebody listens to a depth topic")
         return result
 
@@ -186,6 +193,7 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         if causes:  # nothing comes out, not even worse
             statistics.degradation = ""
         statistics.idle = "waiting for a subscriber" if channel is not None and not channel.is_open else ""
+        statistics.building = "" if self._pipeline is None else self._pipeline.building
         statistics.fault = "" if self._pipeline is None else self._pipeline.fault
 
     def _evidence(self, statistics: Statistics, channel: Channel | None) -> Evidence:
@@ -206,6 +214,15 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         known = replace(known, listeners=channel.outputs.listeners(), topics=self._sensors.evidence(channel))
         pairs = channel.pairs
         return known if pairs is None else replace(known, paired=pairs.paired, gap_ns=pairs.nearest_gap_ns)
+
+    def _input_topics(self, camera: str) -> dict[str, str]:
+        suffix = "/compressed" if self._settings.input.value.image_transport == "compressed" else ""
+        lidars = [topic_of(name, "points") for name in self._settings.sensors.value.lidars]
+        return {
+            "image_topic": self.resolve_topic_name(topic_of(camera, "image")) + suffix,
+            "camera_info_topic": self.resolve_topic_name(topic_of(camera, "camera_info")),
+            "points_topic": ",".join(self.resolve_topic_name(topic) for topic in lidars),
+        }
 
     def _logger_of(self, camera: str) -> Any:
         logger = self.get_logger()

@@ -46,6 +46,7 @@ OUTPUTS = {
 }
 FIGURES = {
     "model": "what completes; of a learned one also `engine`, and `metres`, what those of a monocular model rest on",
+    "image_topic`, `camera_info_topic`, `points_topic": "the inputs by their full names, remaps included",
     "images`, `camera_infos`, `scans": "messages received",
     "depth_maps`, `rate_hz": "depth maps published, and how many a second",
     "degradation": "what is worse than it should be, or none",
@@ -64,6 +65,8 @@ DROPS = {
     "too_sparse": "fewer than min_points of the scan fall into the image",
     "too_late": "the image is older than max_age",
     "superseded": "a newer pair came first (`queue_policy: latest`)",
+    "building": "came while the engine was built, as it is once for every image size: `queue_policy: all` lets "
+    "queue_size pairs wait",
     "queue_full": "queue_size pairs wait for the completion (`queue_policy: all`)",
     "no_subscribers": "the last listener left while the pair was in work",
     "not_completed": "the completion refuses the frame, or fails on it",
@@ -113,7 +116,8 @@ def _page(groups: Sequence[ParameterGroup[Any]], services: Sequence[tuple[str, s
         _table(("service", "type"), [(f"`~/{name}`", kind) for name, kind in services]),
         "## Parameters",
         "A parameter file or a `-p` with a name that is not listed here, or with a value out of its range, ends the "
-        "node with one line that names it. What takes effect at *run time* does so with `ros2 param set`; the rest is "
+        "node with one line that names it. A double may be given as an integer (`max_depth: 80`). What takes effect at "
+        "*run time* does so with `ros2 param set`; the rest is "
         "read at the start and refuses a change. The same as a file: "
         "[config/completion.yaml](../config/completion.yaml).",
     ]
@@ -122,8 +126,11 @@ def _page(groups: Sequence[ParameterGroup[Any]], services: Sequence[tuple[str, s
     sections += [
         "## Diagnostics",
         "One status per camera, its message says in words what is wrong; levels: OK, WARN (less depth, or worse, than "
-        "could be), ERROR (no depth although messages arrive, or depth that must not be used), STALE (nothing "
-        "arrives). Its values:",
+        "could be, or an engine is being built), ERROR (no depth for 3 s although messages arrive, or depth that must "
+        "not be used), STALE (no depth for 3 s, and nothing arrives). With named cameras each has its own, the same as "
+        "if it were alone, and one of the node in front tells the worst of them: where one of two cameras is silent, "
+        "that camera and the node are ERROR, because the scans still arrive. Lines of the log about a silence are WARN "
+        "at the most, whatever the level here: the node itself is at work. Its values:",
         _table(
             ("key", "value"),
             [(f"`{keys}`", meaning) for keys, meaning in FIGURES.items()]

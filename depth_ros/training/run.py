@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from depth_ros.networks.completion import CompletionNet
-from depth_ros.training.checkpoint import BEST, LAST, Facts, load_tensors
+from depth_ros.training.checkpoint import BEST, LAST, STATE, Facts, load_tensors, load_weights
 from depth_ros.training.config import TrainConfig
 from depth_ros.training.dataset import PoolDataset
 from depth_ros.training.logs import Tell
 from depth_ros.training.losses import completion_loss
-from depth_ros.training.pool import Watch, build_pool
+from depth_ros.training.pool import Watch, build_pool, count_samples
 from depth_ros.training.processes import Processes
 from depth_ros.training.trainer import Trainer
 from depth_ros.training.validate import CompletionValidator, real_problems, synthetic_problems
@@ -38,9 +38,12 @@ def train_completion(
             prepare_pool(config, watch)
         processes.wait()
         torch.manual_seed(config.seed)
+        network = CompletionNet()
+        if config.weights and not (resume and (out / STATE).exists()):
+            load_weights(config.weights, network)
         trainer = Trainer(
             config,
-            CompletionNet(),
+            network,
             completion_loss,
             PoolDataset(config.pool, config.crop, image_dropout=config.image_dropout, seed=config.seed),
             _validator(config, tell) if processes.first else None,
@@ -57,9 +60,12 @@ def train_completion(
 
 
 def prepare_pool(config: TrainConfig, watch: Watch | None = None) -> None:
-    """Make the pool where there is no sample, and the held-out samples where they are too few."""
+    """Make the pool where there is no sample, and the held-out samples where they are too few.
+
+    A pool that is there in part is trained on as it is, and that is logged.
+    """
     pool = Path(config.pool)
-    if not any(pool.glob("[0-9]*.safetensors")):
+    if not count_samples(pool):
         build_pool(pool, config.pool_samples, config.pool_seed, watch=watch)
     if config.validation_samples:
         build_pool(pool / VALIDATION, config.validation_samples, config.pool_seed + VALIDATION_SEED, watch=watch)
