@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from depth_ros.errors import ConfigError
@@ -118,6 +118,11 @@ class CompletionConfig(MonocularConfig):
 def without_lidar(config: CompletionConfig) -> MonocularConfig:
     """Return the settings of the same model and engine on an image alone, the range its own."""
     return MonocularConfig(config.model, config.engine, config.precision, config.threads)
+
+
+def as_completion(config: MonocularConfig) -> CompletionConfig:
+    """Return the same settings as those that every pipeline takes."""
+    return CompletionConfig(**asdict(config))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import gettempdir
@@ -169,8 +169,19 @@ def make_metric(tmp_path: Path) -> MakeToy:
 
 
 @pytest.fixture(scope="session")
-def reserved_domain() -> Iterator[int]:
-    """Reserve a ROS domain on this machine: no other test run has it."""
+def domain() -> Iterator[int]:
+    """Run in a ROS domain that no other test run on this machine has, with a transport that never stalls."""
+    from depth_ros import nodes
+
+    with _reserved_domain() as chosen, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", str(chosen))
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        patch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(Path(nodes.__file__).parent / "fastdds_large.xml"))
+        yield chosen
+
+
+@contextmanager
+def _reserved_domain() -> Iterator[int]:
     for number in range(80):
         chosen = 20 + (os.getpid() + number) % 80
         with (Path(gettempdir()) / f"depth_ros_domain_{chosen}.lock").open("a") as lock, suppress(BlockingIOError):

@@ -77,12 +77,14 @@ def test_executables_are_console_scripts_of_this_package(path: Path) -> None:
 @each_file
 def test_parameters_are_those_of_the_node(path: Path) -> None:
     known = {*yaml.safe_load((ROOT / "config" / expected(path)[1]).read_text())["/**"]["ros__parameters"]}
-    for assigned in ast.walk(ast.parse(path.read_text())):
-        if isinstance(assigned, ast.Assign) and getattr(assigned.targets[0], "id", "") == "parameters":
-            assert isinstance(assigned.value, ast.Dict)
-            assert {ast.literal_eval(key) for key in assigned.value.keys if key} <= known | {"use_sim_time"}
-        if isinstance(assigned, ast.Assign) and getattr(assigned.targets[0], "id", "") == "OVERRIDES":
-            assert set(ast.literal_eval(assigned.value)) <= known
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Assign)]
+    (given,) = [node.value for node in nodes if getattr(node.targets[0], "id", "") == "parameters"]
+    (overrides,) = [node.value for node in nodes if getattr(node.targets[0], "id", "") == "OVERRIDES"]
+    assert isinstance(given, ast.Dict)
+    names = {ast.literal_eval(key) for key in given.keys if key}
+    assert "use_sim_time" in names
+    assert names <= known | {"use_sim_time"}
+    assert set(ast.literal_eval(overrides)) <= known
 
 
 @each_file

@@ -8,7 +8,7 @@ from dataclasses import replace
 from traceback import format_exc
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 
 from depth_ros.errors import DepthRosError
@@ -18,8 +18,9 @@ from depth_ros.nodes.diagnostics import DiagnosticPublisher, Statistics
 from depth_ros.nodes.drops import drops_counted
 from depth_ros.nodes.evidence import Evidence
 from depth_ros.nodes.graph import clocks, large_lost, other_nodes
+from depth_ros.nodes.inputs import topic_of
 from depth_ros.nodes.logs import RosLogHandler
-from depth_ros.nodes.parameters import ParameterGroup, unused_overrides, watch
+from depth_ros.nodes.parameters import ParameterGroup, TypedNode, unused_overrides, watch
 from depth_ros.nodes.qos import steady_timer
 from depth_ros.nodes.running import Running
 from depth_ros.nodes.sensors import Sensors
@@ -31,7 +32,7 @@ DEMAND_PERIOD_S = 0.1
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class DepthNode(LifecycleNode):  # type: ignore[misc]
+class DepthNode(TypedNode):
     """Lifecycle node around one pipeline, for one camera or several.
 
     Decoding and pairing run on the executor; the two halves of the completion, and encoding with publishing, run in a
@@ -52,6 +53,8 @@ class DepthNode(LifecycleNode):  # type: ignore[misc]
         needed = ("images", "scans") if self._settings.lidars else ("images",)
         cameras = self._settings.sensors.value.cameras
         self._statistics = {name: Statistics(self._logger_of(name), needed) for name in cameras}
+        for name, statistics in self._statistics.items():
+            statistics.topics = self._input_topics(name)
         self._silence = {name: SilenceWatch(self._logger_of(name)) for name in self._statistics}
         self._diagnostics = DiagnosticPublisher(self, self._statistics, lambda: self._settings.guard_config)
         steady_timer(self, 1.0, self._report)
@@ -90,6 +93,10 @@ class DepthNode(LifecycleNode):  # type: ignore[misc]
         result = super().on_activate(state)
         self._completer = Completer(self, self._settings, self._pipeline, self._place)
         self._demand = steady_timer(self, DEMAND_PERIOD_S, self._follow_demand)
+        # What looks once a second may have missed that the node was not active.
+        for silence in self._silence.values():
+            silence.restart()
+        self._diagnostics.restart()
         self.get_logger().info("active: subscribes to its inputs while somebody listens to a depth topic")
         return result
 
@@ -161,6 +168,7 @@ class DepthNode(LifecycleNode):  # type: ignore[misc]
         if causes:  # nothing comes out, not even worse
             statistics.degradation = ""
         statistics.idle = "waiting for a subscriber" if channel is not None and not channel.is_open else ""
+        statistics.building = "" if self._pipeline is None else self._pipeline.building
         statistics.fault = "" if self._pipeline is None else self._pipeline.fault
 
     def _evidence(self, statistics: Statistics, channel: Channel | None) -> Evidence:
@@ -181,6 +189,17 @@ class DepthNode(LifecycleNode):  # type: ignore[misc]
         known = replace(known, listeners=channel.outputs.listeners(), topics=self._sensors.evidence(channel))
         pairs = channel.pairs
         return known if pairs is None else replace(known, paired=pairs.paired, gap_ns=pairs.nearest_gap_ns)
+
+    def _input_topics(self, camera: str) -> dict[str, str]:
+        settings = self._settings
+        suffix = "/compressed" if settings.input.value.image_transport == "compressed" else ""
+        topics = {"image_topic": self.resolve_topic_name(topic_of(camera, "image")) + suffix}
+        if settings.read_camera is not None:
+            topics["camera_info_topic"] = self.resolve_topic_name(topic_of(camera, "camera_info"))
+        if settings.lidars:
+            points = [self.resolve_topic_name(topic_of(lidar, "points")) for lidar in settings.lidars]
+            topics["points_topic"] = ",".join(points)
+        return topics
 
     def _logger_of(self, camera: str) -> Any:
         logger = self.get_logger()

@@ -20,7 +20,7 @@ from depth_ros.nodes.inputs import InputPair, Scans
 from depth_ros.nodes.poses import Poses
 from depth_ros.nodes.settings import Settings
 from depth_ros.nodes.stages import Stages
-from depth_ros.pipelines.base import Finish, Pipeline, Stopwatch
+from depth_ros.pipelines.base import BUILD, Finish, Pipeline, Stopwatch
 from depth_ros.pipelines.guard import outdated
 
 # `ros2 launch` sends its second signal after 5 s.
@@ -79,6 +79,8 @@ class Completer:
         self._node, self._settings, self._pipeline, self._place = node, settings, pipeline, place
         self._usable: dict[str, Scans] = {}
         """By camera, the last scans that had points enough; none unless the settings ask for them."""
+        self._left_out = 0
+        """Pairs that were dropped while the engine was built."""
         self._stages: Stages[Work, Prepared, Completed] = Stages(
             self._prepare, self._finish, self._send, self._superseded, settings.queue_size, _camera
         )
@@ -137,6 +139,8 @@ class Completer:
         with drops_counted(work.channel.statistics, "not_completed"):
             if self._is_in_time(work):
                 depth_map = finish()
+                if BUILD in depth_map.timings:
+                    self._tell_of_build(depth_map)
                 return Completed(work, outdated(depth_map) if work.pair.outdated else depth_map)
         return None
 
@@ -170,9 +174,22 @@ class Completer:
             return False
         return True
 
+    def _tell_of_build(self, depth_map: DepthMap) -> None:
+        left_out, self._left_out = self._left_out, 0
+        height, width = depth_map.depth.shape
+        how = f"{left_out} pairs came meanwhile and were dropped (building)" if left_out else "no pair was lost"
+        self._node.get_logger().info(
+            f"the engine for {width}x{height} was built in {depth_map.timings[BUILD]:.1f} s: {how}"
+        )
+
     def _superseded(self, item: Work | Prepared | Completed) -> None:
         statistics = (item if isinstance(item, Work) else item.work).channel.statistics
-        if self._settings.pairing_config.queue_policy == "latest":
+        is_latest = self._settings.pairing_config.queue_policy == "latest"
+        if building := self._pipeline.building:
+            self._left_out += 1
+            why = "queue_policy is latest: with all, queue_size pairs wait" if is_latest else "raise queue_size"
+            statistics.drop("building", f"{building} is being built, and pairs come meanwhile: {why}")
+        elif is_latest:
             statistics.drop("superseded", "a newer image came before this one could be completed")
         else:
             statistics.drop("queue_full", "completion is slower than the camera: queue_size pairs wait")

@@ -46,6 +46,8 @@ OUTPUTS = {
 }
 FIGURES = {
     "model": "what completes; of a learned one also `engine`, and `metres`, what those of a monocular model rest on",
+    "image_topic`, `camera_info_topic": "these inputs by their full names, remaps included",
+    "points_topic": "the scans likewise, of several LiDARs with commas between",
     "images`, `camera_infos": "messages received",
     "scans": "scans received",
     "depth_maps`, `rate_hz": "depth maps published, and how many a second",
@@ -66,6 +68,8 @@ DROPS = {
     "too_sparse": "fewer than min_points of the scan fall into the image",
     "too_late": "the image is older than max_age",
     "superseded": "a newer pair came first (`queue_policy: latest`)",
+    "building": "came while the engine was built, as it is once for every image size: `queue_policy: all` lets "
+    "queue_size pairs wait",
     "queue_full": "queue_size pairs wait for the completion (`queue_policy: all`)",
     "no_subscribers": "the last listener left while the pair was in work",
     "not_completed": "the completion refuses the frame, or fails on it",
@@ -106,7 +110,7 @@ class About(NamedTuple):
 
 OF_LIDAR = frozenset(
     {
-        *("scans", "residual_median_percent`, `residual_p90_percent`, `residual_points"),
+        *("points_topic", "scans", "residual_median_percent`, `residual_p90_percent`, `residual_points"),
         *("scan_shift_right_px`, `scan_shift_down_px", "bad_points", "bad_odometry", "no_transform", "too_sparse"),
         *("undeskewed", "lidar_without_transform", "image_without_scan", "scan_without_image", "scan_too_far"),
         *("image_too_far", "image_queue_full", "image_taken", "scan_duplicate", "scan_out_of_order", "lidar_missing"),
@@ -115,6 +119,9 @@ OF_LIDAR = frozenset(
     }
 )
 """Figures, reasons and causes of a node that has a LiDAR."""
+ONE_OF_TWO = (
+    ": where one of two cameras is silent, that camera and the node are ERROR, because the scans still arrive. "
+)
 NODES = (
     About(
         "completion_node",
@@ -186,7 +193,8 @@ def _page(about: About, groups: Sequence[ParameterGroup[Any]], services: Sequenc
         _table(("service", "type"), [(f"`~/{name}`", kind) for name, kind in services]),
         "## Parameters",
         "A parameter file or a `-p` with a name that is not listed here, or with a value out of its range, ends the "
-        "node with one line that names it. What takes effect at *run time* does so with `ros2 param set`; the rest is "
+        "node with one line that names it. A double may be given as an integer (`max_depth: 80`). What takes effect at "
+        "*run time* does so with `ros2 param set`; the rest is "
         "read at the start and refuses a change. The same as a file: "
         f"[{about.file}](../{about.file}).",
     ]
@@ -195,8 +203,12 @@ def _page(about: About, groups: Sequence[ParameterGroup[Any]], services: Sequenc
     sections += [
         "## Diagnostics",
         "One status per camera, its message says in words what is wrong; levels: OK, WARN (less depth, or worse, than "
-        "could be), ERROR (no depth although messages arrive, or depth that must not be used), STALE (nothing "
-        "arrives). Its values:",
+        "could be, or an engine is being built), ERROR (no depth for 3 s although messages arrive, or depth that must "
+        "not be used), STALE (no depth for 3 s, and nothing arrives). With named cameras each has its own, the same as "
+        "if it were alone, and one of the node in front tells the worst of them"
+        + (". " if about.unlike >= OF_LIDAR else ONE_OF_TWO)
+        + "Lines of the log about a silence are WARN at the most, whatever the level here: the node itself is at work. "
+        "Its values:",
         _table(
             ("key", "value"),
             [

@@ -67,7 +67,8 @@ class Statistics:
     Every drop is counted; of each reason the first is logged, and then ever fewer (`Backoff`). depth_maps: so many went
     out. idle: why nothing is to come out ("waiting for a subscriber"), or empty. degradation: what is worse than it
     should be, such as "completed from a scan 0.4 s old", or empty. cause: why nothing comes out, where that is known.
-    fault: what must be repaired although depth maps go out, or empty. needed: of what there is no depth without.
+    fault: what must be repaired although depth maps go out, or empty. building: what is being built, on which the depth
+    maps wait, or empty. needed: of what there is no depth without. topics: names of the inputs, by diagnostic key.
     """
 
     def __init__(self, logger: Any, needed: Sequence[str] = NEEDED) -> None:
@@ -89,6 +90,8 @@ class Statistics:
         self.degradation = ""
         self.cause = ""
         self.fault = ""
+        self.building = ""
+        self.topics: dict[str, str] = {}
 
     def receive(self, topic: str) -> None:
         """Count a message of an input."""
@@ -170,7 +173,7 @@ class Statistics:
     def values(self) -> dict[str, str]:
         """Return everything as the key-value texts of a diagnostic status, the unit in the key."""
         with self._lock:
-            values = {topic: str(count) for topic, count in sorted(self.received.items())}
+            values = self.topics | {topic: str(count) for topic, count in sorted(self.received.items())}
             values |= {"depth_maps": str(self.depth_maps), "degradation": self.degradation or "none"}
             if "scans" in self.needed:
                 values |= self._residuals.values() | self._shift.values()
@@ -215,6 +218,12 @@ class Report:
         self._recent: deque[Counts] = deque()
         self._patience_s, self._warns = SILENT_S, False
 
+    def restart(self) -> None:
+        """Count silence and drops from now on."""
+        self._last = self._alive = self._statistics.counts()
+        self._recent.clear()
+        self._patience_s, self._warns = SILENT_S, False
+
     def status(self, name: str, facts: Mapping[str, str], idle: str, guard: GuardConfig) -> DiagnosticStatus:
         """Return what is so since the last call; facts: further values; idle: why nothing is to come out, or empty."""
         idle = idle or self._statistics.idle
@@ -255,6 +264,8 @@ class Report:
         if now.at - alive.at < self._patience_s:
             return []
         text = f"no depth map for {now.at - alive.at:.0f} s"
+        if self._statistics.building:
+            return [Finding(Level.WARN, f"{text}: {self._statistics.building} is being built")]
         if now.received == alive.received:
             return [Finding(Level.STALE, f"{text}: {self._statistics.cause or 'no message arrives'}")]
         absent = [f"no {topic}" for topic in self._statistics.needed if now.received[topic] == alive.received[topic]]
@@ -277,6 +288,11 @@ class DiagnosticPublisher:
         self._node, self._guard = node, guard
         self._reports = {camera: Report(one) for camera, one in statistics.items()}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+
+    def restart(self) -> None:
+        """Count silence and drops from now on."""
+        for report in self._reports.values():
+            report.restart()
 
     def publish(self, facts: Mapping[str, str], idle: str) -> None:
         """Publish the statuses: `facts` (model), why the node is idle ("" if it is not), rate and statistics."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
-from depth_ros.config import CompletionConfig
+from depth_ros.config import as_completion
 from depth_ros.frame import Frame
 from depth_ros.nodes.base import DepthNode
 from depth_ros.nodes.completer import Frames
@@ -54,7 +53,7 @@ class MonocularNode(DepthNode):
 
     def _apply(self, changed: Sequence[ParameterGroup[Any]]) -> None:
         if self._pipeline is not None and self._settings.model in changed:
-            self._pipeline.configured(CompletionConfig(**asdict(self._settings.model.value)))
+            self._pipeline.configured(as_completion(self._settings.model.value))
         super()._apply(changed)
 
 

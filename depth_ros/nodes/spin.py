@@ -20,6 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
 from depth_ros.errors import DepthRosError, NodeError
+from depth_ros.nodes.arguments import refusal
 from depth_ros.nodes.memory import keep_freed_memory
 
 SLICE_S = 0.2
@@ -40,7 +41,7 @@ def ros_context(args: Sequence[str] | None) -> Iterator[Event]:
         try:
             rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
         except Exception as error:  # rclpy has no public class for what its C side refuses
-            raise NodeError(f"ROS 2 does not start: {_first_line(error)}") from error
+            raise NodeError(f"ROS 2 does not start: {refusal(error)}") from error
         try:
             yield stop
         except (KeyboardInterrupt, ExternalShutdownException):
@@ -54,7 +55,7 @@ def own_arguments(argv: Sequence[str]) -> list[str]:
     try:
         return list(remove_ros_args(list(argv))[1:])
     except Exception as error:  # rclpy has no public class for what its C side refuses
-        raise NodeError(f"ROS arguments: {_first_line(error)}") from error
+        raise NodeError(f"ROS arguments: {refusal(error)}") from error
 
 
 def run(make_node: Callable[[], Any], args: Sequence[str] | None) -> int:
@@ -90,10 +91,6 @@ def warn_of_mixed_ros(logger: Any) -> None:
             f"ROS {distro} is sourced, but rclpy comes from {sys.prefix}: two ROS installations in one process may "
             "crash; use a virtual environment with system site packages and without the ROS wheels"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
 
 
 def _run(make_node: Callable[[], Any], args: Sequence[str] | None) -> None:

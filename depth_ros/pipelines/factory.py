@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from functools import cache
 
-from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig, MonocularConfig
+from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig, MonocularConfig, as_completion
 from depth_ros.errors import EngineError, ModelError
 from depth_ros.models.model import Model
 from depth_ros.models.store import BEST, METRIC, bundled_models, find_model
@@ -56,7 +56,8 @@ def make_monocular(config: MonocularConfig) -> MonocularDepth:
             "this installation holds no metric model: give one as model, a file that `depth_ros model import` made"
         )
     name = METRIC if config.model == "auto" else config.model
-    return MonocularDepth(config, Model(find_model(name), config.engine, config.precision, config.threads), name)
+    model = Model(find_model(name), config.engine, config.precision, config.threads)
+    return MonocularDepth(as_completion(config), model, name)
 
 
 def resolve(model: str, config: CompletionConfig = DEFAULT) -> str:

@@ -2,102 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.classical.fill import Completion
-from depth_ros.config import NO_GUARD, GuardConfig, MonocularConfig
+from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
 from depth_ros.errors import CompletionError, ModelError
 from depth_ros.frame import DepthMap, Frame, Source
 from depth_ros.geometry.camera import Camera
 from depth_ros.models.card import ModelCard
 from depth_ros.models.model import Arrays
-from depth_ros.pipelines.base import BUILD, Finish, Pipeline, Stopwatch, label_range, rectify
+from depth_ros.pipelines.base import Finish, Stopwatch, label_range, rectify
+from depth_ros.pipelines.modelled import ModelPipeline, Runnable
 
 VALID, SKY = 1, 2
 """Values of the contract's output `valid`."""
 OF_LIDAR = ("sparse_depth", "prior_depth")
 
 
-class MetricModel(Protocol):
-    """What the pipeline asks of a model, which `models.model.Model` has; fakes will do."""
-
-    building: str
-
-    @property
-    def card(self) -> ModelCard:
-        """What the model is; its task is metric."""
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """The model, and what runs it."""
-
-    @property
-    def finds_focal(self) -> bool:
-        """Whether it has a focal head, so that the focal length may be unknown."""
-
-    @property
-    def fixed_size(self) -> tuple[int | None, int | None]:
-        """Height and width of its images, None = free."""
-
-    def is_built(self, height: int, width: int) -> bool:
-        """Whether an image of this size can be run at once."""
-
-    def build(self, height: int, width: int) -> None:
-        """Make ready for images of this size."""
-
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
-        """Return `depth`, [H,W], and perhaps `sigma` and `valid`, [H,W], and `focal`, a number."""
-
-    def close(self) -> None:
-        """Free the engine."""
-
-
-class MonocularDepth(Pipeline):
+class MonocularDepth(ModelPipeline):
     """Dense depth of the image alone from a metric model; everything it answers is monocular (`Source.MONOCULAR`).
 
     Sky is +Inf, what the model calls invalid NaN, sigma NaN where the model gives none. LiDAR points of a frame are
-    passed over. Of a camera that is not calibrated the model's focal head finds the focal length, in which the depth
-    map's camera then is; a model without such a head refuses the frame. name: as in `MonocularConfig.model`. Raises
+    passed over, so that no guard holds any out. Of a camera that is not calibrated the model's focal head finds the
+    focal length, in which the depth map's camera then is; a model without such a head refuses the frame. Raises
     ModelError when the model cannot make metres of an image alone.
     """
 
+    tasks = ("metric",)
     needs_scan = False
 
-    def __init__(self, config: MonocularConfig, model: MetricModel, name: str) -> None:
-        _check_task(model.card, name)
-        self._config, self._model = config, model
-        self.name = name
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """The model, and what runs it."""
-        return self._model.facts
+    def __init__(self, config: CompletionConfig, model: Runnable, name: str, guard: GuardConfig = NO_GUARD) -> None:
+        _check_alone(model.card, name)
+        super().__init__(config, model, name, guard)
 
     @property
     def finds_focal(self) -> bool:
         """Whether the focal length of a frame may be unknown."""
         return self._model.finds_focal
-
-    @property
-    def building(self) -> str:
-        """The engine, while it is built for images of another size."""
-        return self._model.building
-
-    @property
-    def warm_size(self) -> tuple[int, int]:
-        """Width and height of a made-up frame that the model takes."""
-        width, height = super().warm_size
-        rows, columns = self._model.fixed_size
-        return min(width, columns or width), min(height, rows or height)
-
-    def configured(self, config: MonocularConfig, guard: GuardConfig = NO_GUARD) -> MonocularDepth:  # noqa: ARG002
-        """Return this pipeline with other settings, its model shared; there is no scan to guard it by."""
-        return MonocularDepth(config, self._model, self.name)
 
     def prepare(self, frame: Frame) -> Finish:
         """Rectify the image of `frame`, and return what infers its depth."""
@@ -113,18 +57,9 @@ class MonocularDepth(Pipeline):
             frame = rectify(frame)
         return partial(self._finish, frame, watch)
 
-    def close(self) -> None:
-        """Free the engine."""
-        self._model.close()
-
     def _finish(self, frame: Frame, watch: Stopwatch) -> DepthMap:
         assert frame.rgb is not None
-        size = frame.camera.height, frame.camera.width
-        if not self._model.is_built(*size):
-            with watch.stage(BUILD):
-                self._model.build(*size)
-        with watch.stage("infer"):
-            found = self._model.run({"image": frame.rgb, "intrinsics": _intrinsics(frame.camera)})
+        found = self._infer({"image": frame.rgb, "intrinsics": _intrinsics(frame.camera)}, watch)
         with watch.stage("assemble"):
             answer = _answer(self._model.card, found)
             label_range(answer, self._config)
@@ -132,7 +67,7 @@ class MonocularDepth(Pipeline):
         return DepthMap(frame.stamp_ns, frame.frame_id, camera, *answer, rgb=frame.rgb, timings=watch.seconds)
 
 
-def _check_task(card: ModelCard, name: str) -> None:
+def _check_alone(card: ModelCard, name: str) -> None:
     if card.task == "relative":
         raise ModelError(
             f"{name} is a relative model, which knows no metres without LiDAR: use it with points (completion_node)"

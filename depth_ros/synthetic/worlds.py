@@ -11,7 +11,8 @@ import numpy as np
 from depth_ros.errors import SyntheticError
 from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
-from depth_ros.synthetic.cast import RayGrid, cast
+from depth_ros.synthetic.cast import cast
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.paint import disguise, recolour
 from depth_ros.synthetic.shapes import FloatArray
 from depth_ros.synthetic.world import View, World

@@ -30,6 +30,7 @@ class RunConfig:
     image_blend: float = setting(0.3, "share of images mixed with another one of the batch", low=0.0, high=1.0)
     image_jitter: float = setting(0.5, "share of images with channels swapped and light changed", low=0.0, high=1.0)
     seed: int = setting(0, "seed of weights, order and augmentation", low=0)
+    weights: str = setting("", "checkpoint to start from (.safetensors); empty: random weights")
 
     steps: int = setting(40000, "optimiser steps of the whole schedule", low=1)
     lr: float = setting(1e-3, "learning rate at its peak", low=0.0)

@@ -17,9 +17,9 @@ from depth_ros.training.metric_dataset import MetricSamples
 from depth_ros.training.metric_objective import metric_loss
 from depth_ros.training.metric_pool import build_metric_pool
 from depth_ros.training.metric_validate import MetricValidator, real_pictures, synthetic_pictures
-from depth_ros.training.pool import Watch
+from depth_ros.training.pool import Watch, count_samples
 from depth_ros.training.processes import Processes
-from depth_ros.training.run import VALIDATION, VALIDATION_SEED
+from depth_ros.training.run import VALIDATION, VALIDATION_SEED, take_weights
 from depth_ros.training.trainer import Trainer
 
 INPUTS = ("image", "seen", "centre")
@@ -49,9 +49,11 @@ def train_metric(
             unknown=config.unknown_camera,
             seed=config.seed,
         )
+        network = MetricNet()
+        take_weights(network, config, out, resume=resume)
         trainer = Trainer(
             config,
-            MetricNet(),
+            network,
             metric_loss,
             samples,
             _validator(config) if processes.first else None,
@@ -71,7 +73,7 @@ def train_metric(
 def prepare_pool(config: MetricConfig, watch: Watch | None = None) -> None:
     """Make the pool where there is no sample, and the held-out samples where they are too few."""
     pool = Path(config.pool)
-    if not any(pool.glob("[0-9]*.safetensors")):
+    if not count_samples(pool):
         build_metric_pool(pool, config.pool_samples, config.pool_seed, watch=watch)
     if config.validation_samples:
         build_metric_pool(pool / VALIDATION, config.validation_samples, config.pool_seed + VALIDATION_SEED, watch=watch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
@@ -18,7 +19,8 @@ from depth_ros.classical.fill import complete
 from depth_ros.errors import TrainingError
 from depth_ros.geometry.camera import Camera
 from depth_ros.parallel import parallel_map
-from depth_ros.synthetic.cast import RayGrid, cast
+from depth_ros.synthetic.cast import cast
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.render import render
 from depth_ros.synthetic.shapes import FloatArray, Scene
 from depth_ros.synthetic.world import View, World
@@ -45,9 +47,11 @@ GUIDED = 0.5
 """Share of the samples whose prior was guided by the image, as it is where a robot has one."""
 FARTHEST_M = 200.0
 PLANES = ("image", "sparse", "prior", "truth")
-FACTS = ("intrinsics", "scanned")
+FACTS = ("intrinsics",)
 FIELDS = (*PLANES, *FACTS)
 _TRIES = 8
+_PLAN, _SHARDS = "pool.json", "[0-9]*.safetensors"
+_log = logging.getLogger("depth_ros")
 
 Watch = Callable[[Iterable[Any], int], Iterable[Any]]
 Arrays = dict[str, NDArray[Any]]
@@ -86,7 +90,7 @@ def build_pool(
     Raises TrainingError when the directory holds a pool of another seed or size, or cannot be written.
     """
     directory = Path(directory)
-    _claim(directory, {"seed": seed, "size": list(size), "shard": SHARD, "fields": list(fields)})
+    _claim(directory, {"seed": seed, "size": list(size), "shard": SHARD, "fields": list(fields)}, samples)
     wanted = range(-(-samples // SHARD))
     jobs = [Job(directory, shard, seed, size, device) for shard in wanted if not shard_path(directory, shard).exists()]
     done: Iterable[Any] = parallel_map(make or make_shard, jobs, workers or os.cpu_count() or 1)
@@ -94,18 +98,37 @@ def build_pool(
         pass
 
 
-def _claim(directory: Path, plan: dict[str, Any]) -> None:
-    """Write what the pool is made of, or see that it is made of the same."""
-    path = directory / "pool.json"
+def _claim(directory: Path, plan: dict[str, Any], samples: int) -> None:
+    """Write what the pool is made of and how many samples are wanted, or see that it is made of the same."""
+    path = directory / _PLAN
+    part = path.with_suffix(f".{os.getpid()}.part")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            path.write_text(json.dumps(plan), encoding="utf-8")
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = {**json.loads(path.read_text(encoding="utf-8"))} if path.exists() else dict(plan)
+        found.pop("samples", None)
+        if found == plan:
+            part.write_text(json.dumps({**plan, "samples": samples}), encoding="utf-8")
+            os.replace(part, path)
+    except (OSError, ValueError, TypeError) as error:
         raise TrainingError(f"pool {directory}: {error}") from None
     if found != plan:
         raise TrainingError(f"pool {directory} was made with {found}, not {plan}: name another directory")
+
+
+def count_samples(directory: Path) -> int:
+    """Return how many samples are there; logged when they are fewer than `build_pool` was last asked for."""
+    there = SHARD * len(list(directory.glob(_SHARDS)))
+    try:
+        plan = json.loads((directory / _PLAN).read_text(encoding="utf-8"))
+        wanted, seed = int(plan["samples"]), int(plan["seed"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return there  # made before this was written down, or by other means
+    if 0 < there < wanted:
+        again = f"depth_ros train pool --out {directory} --samples {wanted} --seed {seed}"
+        _log.warning(
+            "pool %s holds %d of %d samples; unless they are being made now: %s", directory, there, wanted, again
+        )
+    return there
 
 
 def shard_path(directory: Path, shard: int) -> Path:
@@ -136,7 +159,7 @@ def make_samples(seed: Sequence[int], size: tuple[int, int], views: int, device:
     """Make `views` samples of one world.
 
     Each holds image uint8 [H,W,3]; sparse, prior and truth float16 [H,W], metres along z, 0 = none; intrinsics float32
-    [4], fx, fy, cx, cy in pixels; scanned bool [], whether a LiDAR beside the camera measured it.
+    [4], fx, fy, cx, cy in pixels.
     """
     rng = np.random.default_rng(seed)
     world = draw_world(rng)
@@ -203,7 +226,6 @@ def _pack(rgb: NDArray[np.uint8], sparse: Sparse, depth: NDArray[np.float32], ca
         "prior": make_prior(sparse.depth, rgb if guided else None).astype(np.float16),
         "truth": known_truth(depth),
         "intrinsics": np.array(camera.intrinsics, np.float32),
-        "scanned": np.array(sparse.scanned),
     }
 
 
@@ -220,16 +242,14 @@ class Pool:
     Raises TrainingError when there is no shard.
     """
 
-    def __init__(
-        self, directory: str | Path, planes: Sequence[str] = PLANES, facts: Sequence[str] = FACTS
-    ) -> None:
+    def __init__(self, directory: str | Path, planes: Sequence[str] = PLANES, facts: Sequence[str] = FACTS) -> None:
         self.directory, self._planes, self._facts = Path(directory), planes, facts
         self._open: dict[Path, Any] = {}
         self.refresh()
 
     def refresh(self) -> None:
         """See the shards that are there now."""
-        self.shards = sorted(self.directory.glob("[0-9]*.safetensors"))
+        self.shards = sorted(self.directory.glob(_SHARDS))
         if not self.shards:
             raise TrainingError(f"pool {self.directory} is empty: make one with 'depth_ros train pool --out DIR'")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,13 +63,36 @@ def reasons_in_code() -> set[str]:
             if isinstance(call, ast.Call):
                 name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
                 given = call.args[place_of_reason.get(name, 2) :][:1]
-                found |= {one.value for one in given if name in place_of_reason and isinstance(one, ast.Constant)}
+                values = {one.value for one in given if name in place_of_reason and isinstance(one, ast.Constant)}
+                found |= {value for value in values if isinstance(value, str)}
     return found
 
 
 def test_the_page_names_every_reason_for_a_drop_and_no_other() -> None:
     assert reasons_in_code() == set(describe.DROPS)
     assert not set(describe.DROPS) & set(WHY)
+
+
+@each_node
+def test_each_page_names_the_reasons_of_its_node(about: About) -> None:
+    table = (ROOT / about.page).read_text().partition("The reasons")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+    assert named == (reasons_in_code() | set(WHY)) - about.unlike
+
+
+@each_node
+@pytest.mark.usefixtures("ros")
+def test_each_page_names_the_figures_of_its_node(about: About) -> None:
+    node: Any = KINDS_OF_NODE[about.node]()
+    try:
+        statistics = node._statistics[""]
+        for topic in ("images", "camera_infos", *statistics.needed):
+            statistics.receive(topic)
+        page = (ROOT / about.page).read_text()
+        assert [key for key in statistics.values() if f"`{key}`" not in page] == []
+        assert ("points_topic" in statistics.values()) == ("`points_topic`" in page) == ("scans" in statistics.needed)
+    finally:
+        node.destroy_node()
 
 
 def test_what_is_of_lidar_is_what_is_told_somewhere() -> None:

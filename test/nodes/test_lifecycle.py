@@ -13,10 +13,11 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from depth_ros.errors import EngineError
-from depth_ros.nodes import base
+from depth_ros.nodes import base, diagnostics, silence
 from depth_ros.nodes.completion import CompletionNode
 from depth_ros.nodes.fallback import Fallback
 from depth_ros.nodes.outputs import Outputs
+from depth_ros.nodes.silence import SilenceWatch
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 TOPIC = "/depth/image_rect"
@@ -187,6 +188,32 @@ def test_transitions_in_every_order(make_node: Any) -> None:
             node._report()
     assert node.trigger_shutdown() == SUCCESS
     node._report()
+
+
+def test_silence_counts_from_the_activation(make_node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What looks once a second sees an active node each time, although it was active for moments only."""
+    now = [100.0]
+    for module in (silence, diagnostics):
+        monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    monkeypatch.setattr(SilenceWatch.__init__, "__defaults__", (lambda: now[0],))
+    monkeypatch.setattr(Outputs, "listeners", lambda _: 1)
+    node = make_node(model="classical")
+    node.start()
+    told: list[Any] = []
+    monkeypatch.setattr(node._diagnostics._publisher, "publish", told.append, raising=False)
+
+    def report() -> tuple[str, int]:
+        node._report()
+        now[0] += 1
+        return node._statistics[""].cause, int.from_bytes(told[-1].status[0].level, "little")
+
+    node._follow_demand()
+    for _ in range(4):
+        node.trigger_deactivate()
+        node.trigger_activate()
+        node._follow_demand()
+        assert report() == ("", 0)
+    assert [report()[0] != "" for _ in range(3)] == [False, True, True]
 
 
 def test_an_error_in_a_transition_leads_back_to_unconfigured(make_node: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ class Fake:
     """Answers what it was given, of any size."""
 
     building = ""
+    finds_focal = False
     fixed_size: tuple[int | None, int | None] = (None, None)
 
     def __init__(self, task: str, **answers: NDArray[Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from depth_ros.config import MonocularConfig
+from depth_ros.config import MonocularConfig, as_completion
 from depth_ros.errors import CompletionError, ModelError
 from depth_ros.frame import Frame, PointCloud, Source
 from depth_ros.geometry.camera import Camera
@@ -128,7 +128,7 @@ def test_a_model_that_needs_lidar_is_refused(card: dict[str, Any], text: str) ->
     facts = {"name": "fake", "version": "1.0", "task": "metric", "inputs": ("image",), **card}
     model: Any = SimpleNamespace(card=ModelCard(**facts))
     with pytest.raises(ModelError, match=text):
-        MonocularDepth(CONFIG, model, "fake")
+        MonocularDepth(as_completion(CONFIG), model, "fake")
 
 
 @pytest.mark.parametrize(("model", "text"), [("classical", "metric model"), ("auto", "no metric model")])
@@ -153,16 +153,16 @@ def answering(**answers: Any) -> Any:
 def test_an_answer_that_is_no_depth_drops_the_frame(value: float) -> None:
     for answers, what in (({"depth": value}, "depth"), ({"depth": 1, "sigma": value}, "sigma")):
         with pytest.raises(CompletionError, match=rf"fake 1\.0 gave no {what} that can be for {WIDTH * HEIGHT} pixels"):
-            MonocularDepth(CONFIG, answering(**answers), "fake").process(make_frame())
+            MonocularDepth(as_completion(CONFIG), answering(**answers), "fake").process(make_frame())
     frame = make_frame(Camera.uncalibrated(WIDTH, HEIGHT))
     with pytest.raises(CompletionError, match="found a focal length of"):
-        MonocularDepth(CONFIG, answering(depth=1, focal=value), "fake").process(frame)
+        MonocularDepth(as_completion(CONFIG), answering(depth=1, focal=value), "fake").process(frame)
 
 
 def test_it_warms_up_is_configured_and_needs_no_scan(make_metric: MakeModel) -> None:
     pipeline = make(make_metric())
     warm_up(pipeline)
     assert not pipeline.needs_scan
-    near = pipeline.configured(replace(CONFIG, max_depth=1.0))
+    near = pipeline.configured(replace(as_completion(CONFIG), max_depth=1.0))
     assert not np.isfinite(near.process(make_frame()).depth).any()
     near.close()

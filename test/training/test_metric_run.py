@@ -13,7 +13,7 @@ from depth_ros.cli.main import main
 from depth_ros.errors import TrainingError
 from depth_ros.networks.metric import MetricGraph, MetricNet
 from depth_ros.training import metric_dataset, metric_run
-from depth_ros.training.checkpoint import load_tensors, load_weights
+from depth_ros.training.checkpoint import load_tensors, load_weights, save_tensors
 from depth_ros.training.config import MetricConfig
 from depth_ros.training.metric_pool import build_metric_pool
 from depth_ros.training.metric_validate import MetricValidator, Picture, predict, synthetic_pictures
@@ -102,6 +102,18 @@ def test_it_stops_and_goes_on(pool: Path, tmp_path: Path, capsys: pytest.Capture
     facts = json.loads(capsys.readouterr().out.rpartition("\n{")[2].join(["{", ""]))
     assert (facts["step"], facts["finished"]) == (3, True)
     assert load_tensors(tmp_path / "run" / "last.safetensors")[1]["config"]["canvas_width"] == 64
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_run_starts_from_the_weights_it_is_given(pool: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    torch.manual_seed(7)
+    given = MetricNet(NARROW)
+    save_tensors(weights, given.state_dict(), {})
+    config = MetricConfig(pool=str(pool), weights=str(weights), steps=1, lr=0.0, **SMALL)  # type: ignore[arg-type]
+    metric_run.train_metric(config, tmp_path / "run")
+    found, _ = load_tensors(tmp_path / "run" / "last.safetensors")
+    assert all(torch.equal(found[name], value) for name, value in given.named_parameters())
 
 
 def test_a_canvas_that_does_not_fit_is_one_line(pool: Path, tmp_path: Path) -> None:
