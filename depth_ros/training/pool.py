@@ -220,9 +220,7 @@ class Pool:
     Raises TrainingError when there is no shard.
     """
 
-    def __init__(
-        self, directory: str | Path, planes: Sequence[str] = PLANES, facts: Sequence[str] = FACTS
-    ) -> None:
+    def __init__(self, directory: str | Path, planes: Sequence[str] = PLANES, facts: Sequence[str] = FACTS) -> None:
         self.directory, self._planes, self._facts = Path(directory), planes, facts
         self._open: dict[Path, Any] = {}
         self.refresh()
