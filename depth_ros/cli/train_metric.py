@@ -74,7 +74,7 @@ def _config(args: argparse.Namespace) -> MetricConfig:
 
     own = Path(args.out) / CONFIG
     path = own if args.resume and args.config is None and own.is_file() else args.config
-    return read_config(path, args.set, MetricConfig, pool=args.pool, steps=args.steps)
+    return read_config(path, args.set, kind=MetricConfig, pool=args.pool, steps=args.steps)
 
 
 def _tell(line: str, as_json: bool) -> None:

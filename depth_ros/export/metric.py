@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from depth_ros.errors import ExportError
@@ -72,6 +72,15 @@ def fitting_canvas(canvas: tuple[int, int] | None) -> tuple[int, int]:
     if any(side < CANVAS_MULTIPLE or side % CANVAS_MULTIPLE for side in canvas):
         raise ExportError(f"canvas {canvas[0]}x{canvas[1]}: height and width must be multiples of {CANVAS_MULTIPLE}")
     return canvas
+
+
+def is_metric(weights: Path) -> bool:
+    """Tell whether a checkpoint holds a metric network; False as well when it cannot be read."""
+    try:
+        with safe_open(weights, "np") as file:
+            return any(name.startswith("focal.") for name in file.keys())  # noqa: SIM118 (not a mapping)
+    except (OSError, SafetensorError):
+        return False
 
 
 def load_metric(weights: Path) -> MetricNet:

@@ -11,6 +11,7 @@ from typing import Any
 from depth_ros.engines.onnx_file import read_metadata
 from depth_ros.errors import DepthRosError, ExportError
 from depth_ros.export.cards import write_card
+from depth_ros.export.external import copy_weights, embed, is_external, place_of
 from depth_ros.export.preset import Preset
 from depth_ros.export.resampling import Plan, plan
 from depth_ros.export.wrapping import Network, Sizes, map_size, wrap
@@ -47,7 +48,7 @@ def import_published(
     if out.resolve() == source.resolve():
         raise ExportError(f"{out} is the file that is imported: give another name to what is made of it")
     read_metadata(source)
-    model, external = _read(source)
+    model = _read(source)
     network = _network(source, preset, _converted(source, model))
     digest = _check_sum(source, preset, sha256)
     steps = plan(preset.resize, size, _declared(preset, network.inputs[network.image]))
@@ -55,7 +56,7 @@ def import_published(
     try:
         with TemporaryDirectory(prefix=".import", dir=out.parent) as folder:
             made = Path(folder, out.name)
-            _save(wrap(network, preset, steps, size), made, external)
+            _save(wrap(network, preset, steps, size), made, source.parent)
             card = write_card(made, _card(made, preset, steps, weights or digest, version))
             _check_answers(made, out)
             for path in sorted(Path(folder).iterdir(), reverse=True):
@@ -80,20 +81,24 @@ def _check_sum(source: Path, preset: Preset, sha256: str) -> str:
     return digest
 
 
-def _read(source: Path) -> tuple[Any, bool]:
-    """Return the ModelProto, weights included, and whether they lie in files of their own."""
+def _read(source: Path) -> Any:
+    """Return the ModelProto; weights in files of their own stay there, shapes and axes do not."""
     import onnx
 
     try:
         model = onnx.load(source, load_external_data=False)
-        external = any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer)
     except Exception as error:  # protobuf and onnx raise what they like
         raise ExportError(f"{source} cannot be read as ONNX: {_line(error)}") from error
-    try:
-        onnx.load_external_data_for_model(model, str(source.parent))
-    except Exception as error:
-        raise ExportError(f"{source}: its external data are not beside it ({_line(error)}): fetch them too") from error
-    return model, external
+    for tensor in filter(is_external, model.graph.initializer):
+        place = place_of(tensor)
+        path = source.parent / place.name
+        if place.name != Path(place.name).name or not path.is_file():
+            raise ExportError(f"{source}: its external data, {place.name}, are not beside it: fetch them too")
+        if path.stat().st_size < place.offset + place.length:
+            raise ExportError(f"{source}: its external data, {place.name}, are cut off: fetch them again")
+        if prod(tensor.dims) <= MANY:
+            embed(tensor, source.parent)
+    return model
 
 
 def _converted(source: Path, model: Any) -> Any:
@@ -104,7 +109,8 @@ def _converted(source: Path, model: Any) -> Any:
     if opset >= OLDEST_OPSET:
         return model
     constants = list(model.graph.initializer)
-    weights = [tensor for tensor in constants if prod(tensor.dims) > MANY]
+    weights = [tensor for tensor in constants if prod(tensor.dims) > MANY or is_external(tensor)]
+    names = {tensor.name for tensor in weights}
     known = {value.name for value in model.graph.input}
     stand_ins = [
         helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
@@ -112,7 +118,7 @@ def _converted(source: Path, model: Any) -> Any:
         if tensor.name not in known
     ]
     del model.graph.initializer[:]
-    model.graph.initializer.extend(tensor for tensor in constants if prod(tensor.dims) <= MANY)
+    model.graph.initializer.extend(tensor for tensor in constants if tensor.name not in names)
     model.graph.input.extend(stand_ins)
     try:
         made = version_converter.convert_version(model, OLDEST_OPSET)
@@ -120,8 +126,7 @@ def _converted(source: Path, model: Any) -> Any:
         raise ExportError(
             f"{source} is of opset {opset} and cannot be converted to {OLDEST_OPSET}: {_line(error)}: export it anew"
         ) from error
-    names = {value.name for value in stand_ins}
-    for value in [value for value in made.graph.input if value.name in names]:
+    for value in [value for value in made.graph.input if value.name in names - known]:
         made.graph.input.remove(value)
     made.graph.initializer.extend(weights)
     return made
@@ -212,11 +217,15 @@ def _card(path: Path, preset: Preset, steps: Plan, digest: str, version: str) ->
     )
 
 
-def _save(model: Any, path: Path, external: bool) -> None:
+def _save(model: Any, path: Path, folder: Path) -> None:
+    """Write the model, and beside it, in one file, the weights that lie in files in `folder`."""
     import onnx
 
+    external = list(filter(is_external, model.graph.initializer))
+    if external:
+        copy_weights(external, folder, path.with_name(path.name + SIDECAR))
     try:
-        onnx.save(model, path, save_as_external_data=external, location=path.name + SIDECAR)
+        path.write_bytes(model.SerializeToString())
         onnx.checker.check_model(path)
     except OSError:
         raise

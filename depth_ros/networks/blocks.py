@@ -22,6 +22,7 @@ class Merge(nn.Module):
         self.refine = nn.Sequential(Convolution(width, width), Convolution(width, width))
 
     def forward(self, below: Tensor, level: Tensor) -> Tensor:
+        """Return the finer level [N,width,h,w], refined by what lies below it, [N,below,h/2,w/2]."""
         refined: Tensor = self.refine(twice(self.reduce(below)) + level)
         return refined
 

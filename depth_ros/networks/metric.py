@@ -1,7 +1,7 @@
 """The metric network: one image to metres, for any pinhole camera, and to the focal length where that is not known.
 
-It sees every image on a canvas of one size and tells canonical inverse depth, C = f / (W D) of Depth Pro (Bochkovskii et
-al., ICLR 2025): what pixels can tell without knowing the camera. The focal length comes in afterwards, given or, as
+It sees every image on a canvas of one size and tells canonical inverse depth, C = f / (W D) of Depth Pro (Bochkovskii
+et al., ICLR 2025): what pixels can tell without knowing the camera. The focal length comes in afterwards, given or, as
 Depth Pro does, told by a head of its own that does not shape the rest.
 """
 
@@ -91,7 +91,7 @@ class MetricNet(nn.Module):
     @torch.no_grad()
     def scale_sigma(self, gain: float) -> None:
         """Multiply every sigma of depth by `gain`."""
-        self.head.bias[4:8] += math.log(gain)
+        self.head.bias[4:8] += math.log(gain)  # type: ignore[index]
 
 
 class MetricGraph(nn.Module):
@@ -111,7 +111,7 @@ class MetricGraph(nn.Module):
         image: uint8 [N,H,W,3], RGB. intrinsics: float32 [N,4], pixels; fx = 0 means unknown: then depth rests on
         `focal`, which the network tells in any case, and sigma holds that doubt too.
         """
-        height, width = self.canvas
+        width = self.canvas[1]
         fit = _Fit(image, self.canvas)
         known = intrinsics[:, 0] > 0
         place = torch.where(known[:, None], intrinsics[:, 2:], fit.middle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import yaml
 
@@ -79,7 +79,9 @@ class MetricConfig(RunConfig):
     lr: float = setting(2e-3, "learning rate at its peak", low=0.0)
     validate_every: int = setting(2000, "steps per validation", low=1)
 
-    windows: str = setting("", "folder of a pool of the completion network, whose samples are seen beside; empty = none")
+    windows: str = setting(
+        "", "folder of a pool of the completion network, whose samples are seen beside; empty = none"
+    )
     windows_share: float = setting(0.4, "share of the samples that come from `windows`", low=0.0, high=1.0)
     canvas_height: int = setting(192, "rows of what the network works on, pixels", low=32)
     canvas_width: int = setting(352, "columns of what the network works on, pixels", low=32)
@@ -96,9 +98,17 @@ class MetricConfig(RunConfig):
 Kind = TypeVar("Kind", bound=RunConfig)
 
 
+@overload
+def read_config(path: str | Path | None, overrides: Sequence[str] = (), *, kind: type[Kind], **given: Any) -> Kind: ...
+
+
+@overload
+def read_config(path: str | Path | None, overrides: Sequence[str] = (), **given: Any) -> TrainConfig: ...
+
+
 def read_config(
-    path: str | Path | None, overrides: Sequence[str] = (), kind: type[Kind] = TrainConfig, **given: Any
-) -> Kind:
+    path: str | Path | None, overrides: Sequence[str] = (), *, kind: type[RunConfig] = TrainConfig, **given: Any
+) -> RunConfig:
     """Read a YAML file of settings (None = the defaults), then `name=value` texts, then `given` values but None.
 
     Raises ConfigError, naming file and setting, on what is unknown, of another type or out of range.

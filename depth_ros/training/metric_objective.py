@@ -1,4 +1,4 @@
-"""What the metric network is asked for: shape and metres of canonical inverse depth, edges, sky, and the focal length."""
+"""What the metric network is asked for: metres and shape of canonical inverse depth, edges, sky, focal length."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ DERIVATIVE_SCALES = 5
 _LEAST_LOG_ERROR = 1e-3
 
 # Their windows and triples are drawn anew in every step: a compiler would compile them anew in every step.
-_proposals = torch.compiler.disable(proposal_loss)
-_normals = torch.compiler.disable(virtual_normal_loss)
+_proposals = torch.compiler.disable(proposal_loss)  # type: ignore[no-untyped-call]
+_normals = torch.compiler.disable(virtual_normal_loss)  # type: ignore[no-untyped-call]
 
 
 def metric_loss(

@@ -48,7 +48,9 @@ def build_metric_pool(
 def make_metric_shard(job: Job) -> int:
     """Make one shard and return its number."""
     groups = range(SHARD // VIEWS)
-    worlds = [make_metric_samples((job.seed, job.shard, group, _STREAM), job.size, VIEWS, job.device) for group in groups]
+    worlds = [
+        make_metric_samples((job.seed, job.shard, group, _STREAM), job.size, VIEWS, job.device) for group in groups
+    ]
     write_shard(job, [sample for made in worlds for sample in made])
     return job.shard
 
@@ -60,7 +62,8 @@ def make_metric_samples(seed: Sequence[int], size: tuple[int, int], views: int, 
     [4], fx, fy, cx, cy in pixels.
     """
     rng = np.random.default_rng(seed)
-    world, draw, made = draw_world(rng), renderer(device), []
+    world, draw = draw_world(rng), renderer(device)
+    made: list[Arrays] = []
     for _ in range(views):
         camera, T_world_cam = find_view(world, size, rng, whole=True)
         rgb, depth = draw(world.scene, camera, T_world_cam)

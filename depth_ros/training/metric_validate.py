@@ -30,8 +30,8 @@ PICTURES = 3
 class Picture(NamedTuple):
     """An image with its camera and what is known of its depth.
 
-    rgb: uint8 [H,W,3]. intrinsics: float32 [4], pixels. truth: float32 [H,W], metres, 0 = none. synthetic: whether every
-    0 is sky or beyond reach.
+    rgb: uint8 [H,W,3]. intrinsics: float32 [4], pixels. truth: float32 [H,W], metres, 0 = none. synthetic: whether
+    every 0 is sky or beyond reach.
     """
 
     rgb: Rgb
@@ -113,12 +113,13 @@ def synthetic_pictures(directory: Path, count: int) -> list[Picture]:
 
 
 def real_pictures(data: Path, count: int) -> list[Picture]:
-    """Return `count` frames spread over the real sequence in `data`, with what the LiDAR measured and the camera sees."""
+    """Return `count` frames spread over the real sequence in `data`, with what the LiDAR measured."""
     if not count or not (data / SEQUENCE).is_dir():
         return []
     samples = list(open_source(data / SEQUENCE).samples())
     pictures = []
     for place in spread(len(samples), count):
         frame, sparse, *_ = measure(samples[place].frame, CompletionConfig())
+        assert frame.rgb is not None
         pictures.append(Picture(frame.rgb, np.array(frame.camera.intrinsics, np.float32), sparse, False))
     return pictures

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from depth_ros.cli.main import main
 from depth_ros.engines.onnx_runtime import OnnxRuntimeEngine
 from depth_ros.engines.openvino import OpenVinoEngine
 from depth_ros.errors import ExportError
@@ -98,3 +99,19 @@ def test_a_wrong_canvas_and_other_weights_are_one_line(metric_weights: Path, wei
     with pytest.raises(ExportError, match="does not hold a metric network"):
         export_metric(weights, tmp_path / "a.onnx", CARD)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_verb_tells_a_metric_network_from_a_completion_network(
+    metric_weights: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "m.onnx"
+    common = ["model", "export", "--out", str(out), "--canvas", "64x96"]
+    assert main([*common, "--weights", str(metric_weights), "--size", "64x96"]) == 0
+    assert read_card(out).task == "metric"
+    assert main([*common, "--weights", str(weights)]) == 1
+    assert main([*common, "--weights", str(metric_weights), "--precision", "f16"]) == 1
+    assert main([*common[:-1], "64by96", "--weights", str(metric_weights)]) == 1
+    errors = capsys.readouterr().err
+    assert "holds none" in errors
+    assert "f32 alone" in errors
+    assert "--canvas 64by96" in errors

@@ -493,7 +493,11 @@ def test_kinds_layouts_and_confidence(tmp_path: Path) -> None:
 
 def test_external_data_stay_beside_the_file(tmp_path: Path) -> None:
     preset = find_preset("depth-anything-v2-small")
-    plain = onnx.load(published(preset, tmp_path / "plain.onnx"))
+    tiny = Tiny()
+    value = field(tiny, tiny.takes("pixel_values", [1, 3, 280, 504]), 0.2)
+    heavy = tiny.node("Mul", value, tiny.constant(np.linspace(0.5, 2, 280 * 504).reshape(1, 1, 280, 504)))
+    tiny.gives("predicted_depth", tiny.node("Squeeze", heavy, tiny.constant([1], np.int64)), [1, 280, 504])
+    plain = onnx.load(tiny.save(tmp_path / "plain.onnx"))
     their = tmp_path / "theirs" / "model.onnx"
     their.parent.mkdir()
     onnx.save(plain, their, save_as_external_data=True, location="model.onnx_data", size_threshold=0)
@@ -513,7 +517,15 @@ def test_external_data_stay_beside_the_file(tmp_path: Path) -> None:
     data.unlink()
     with pytest.raises(ModelError, match=f"{data}, the weights of made.onnx, cannot be read"):
         check_data(out, read_card(out))
-    (their.parent / "model.onnx_data").unlink()
+    theirs = their.parent / "model.onnx_data"
+    theirs.write_bytes(theirs.read_bytes()[:-1])
+    check_one_line(their, tmp_path / "again.onnx", preset, "external data, model.onnx_data, are cut off")
+    theirs.rename(tmp_path / "model.onnx_data")
+    elsewhere = onnx.load(their, load_external_data=False)
+    for tensor in elsewhere.graph.initializer:
+        tensor.external_data[0].value = "../model.onnx_data"
+    (their.parent / "up.onnx").write_bytes(elsewhere.SerializeToString())
+    check_one_line(their.parent / "up.onnx", tmp_path / "again.onnx", preset, "are not beside it")
     check_one_line(their, tmp_path / "again.onnx", preset, "external data")
 
 
@@ -593,6 +605,20 @@ def test_a_map_may_be_smaller_than_the_image_that_the_network_gets(tmp_path: Pat
     near("depth", found, np.clip(reference, *preset.limits))
     # A map of another size than an input with pads could not be cut.
     check_one_line(source, tmp_path / "no.onnx", find_preset("metric3d-v2-small"), "gives predicted_depth of")
+
+
+def test_a_network_in_half_precision_gets_and_gives_it(tmp_path: Path) -> None:
+    preset = find_preset("metric3d-v2-giant2")
+    tiny = Tiny()
+    image = tiny.node("Cast", tiny.takes("pixel_values", [1, 3, 616, 1064], TensorProto.FLOAT16), to=FLOAT)
+    value = tiny.node("Squeeze", field(tiny, image, 0.002, middle=1.0), tiny.constant([1], np.int64))
+    tiny.node("Cast", value, to=TensorProto.FLOAT16, out="predicted_depth")
+    shape = [1, 616, 1064]
+    tiny.outputs.append(helper.make_tensor_value_info("predicted_depth", TensorProto.FLOAT16, shape))
+    bring(tiny.save(tmp_path / "half.onnx"), tmp_path / "made.onnx", preset, SIZE)
+    found = run(tmp_path / "made.onnx", image=picture()[None], intrinsics=CAMERA)["depth"][0]
+    same = published(find_preset("metric3d-v2-small"), tmp_path / "same.onnx")
+    near("depth", found, metric3d(same, picture()).outputs["depth"])
 
 
 def test_a_model_of_viewing_rays_is_computed_in_f32(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_the_focal_head_does_not_shape_the_rest() -> None:
 def test_sky_is_told_and_what_lies_beside_the_image_is_not_seen() -> None:
     network = shaken()
     nn.init.zeros_(network.head.weight)
-    network.head.bias[8:] = 3.0
+    network.head.bias[8:] = 3.0  # type: ignore[index]
     assert (MetricGraph(network, SMALL)(picture(), camera(50.0))[2] == 2).all()
     canvas, seen = torch.zeros(1, *SMALL, 3), torch.zeros(1, *SMALL)
     seen[:, 16:48] = 1

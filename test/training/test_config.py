@@ -14,8 +14,11 @@ SHIPPED = Path(__file__).parents[2] / "config"
     ("name", "kind"), [("train_completion.yaml", TrainConfig), ("train_metric.yaml", MetricConfig)]
 )
 def test_the_shipped_files_say_every_default(name: str, kind: type[RunConfig]) -> None:
-    assert read_config(SHIPPED / name, kind=kind) == kind()
-    named = {line.partition(":")[0] for line in (SHIPPED / name).read_text().splitlines() if line and line[0] not in "# "}
+    config: RunConfig = read_config(SHIPPED / name, kind=kind)
+    assert config == kind()
+    named = {
+        line.partition(":")[0] for line in (SHIPPED / name).read_text().splitlines() if line and line[0] not in "# "
+    }
     assert named == set(kind.__dataclass_fields__)
 
 

@@ -17,7 +17,8 @@ from depth_ros.training.checkpoint import load_tensors, load_weights, save_tenso
 from depth_ros.training.config import MetricConfig
 from depth_ros.training.metric_pool import build_metric_pool
 from depth_ros.training.metric_validate import MetricValidator, Picture, predict, synthetic_pictures
-from depth_ros.training.pool import SHARD, shard_path
+from depth_ros.training.pool import SHARD, Arrays, shard_path
+from depth_ros.training.run import VALIDATION_SEED
 
 SIZE = (40, 72)
 NARROW = (8, 12, 16)
@@ -40,13 +41,14 @@ def walls(directory: Path, seed: int) -> None:
     focal, depth = rng.uniform(40, 90, SHARD), rng.uniform(1, 12, SHARD)
     red = np.clip(45 * np.log2(focal / depth / 2), 0, 255)
     blue = np.clip(2.5 * focal, 0, 255)
-    image = np.stack([red, np.full(SHARD, 80), blue], axis=1)[:, None, None].repeat(height, 1).repeat(width, 2)
-    planes = {"image": image.astype(np.uint8), "truth": depth[:, None, None].repeat(height, 1).repeat(width, 2)}
+    colours = np.stack([red, np.full(SHARD, 80), blue], axis=1).astype(np.uint8)
+    image = colours[:, None, None].repeat(height, 1).repeat(width, 2)
+    truth = depth.astype(np.float16)[:, None, None].repeat(height, 1).repeat(width, 2)
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
     cameras = np.concatenate([np.stack([focal, focal], axis=1), np.tile(centre, (SHARD, 1))], axis=1)
     directory.mkdir(parents=True, exist_ok=True)
-    arrays = {"image": planes["image"], "truth": planes["truth"].astype(np.float16)}
-    save_file({**arrays, "intrinsics": cameras.astype(np.float32)}, shard_path(directory, 0))
+    arrays: Arrays = {"image": image, "truth": truth, "intrinsics": cameras.astype(np.float32)}
+    save_file(arrays, shard_path(directory, 0))
 
 
 @pytest.fixture
@@ -54,7 +56,12 @@ def pool(tmp_path: Path) -> Path:
     directory = tmp_path / "pool"
     walls(directory, 0)
     walls(directory / "validation", 1)
-    plan = {"seed": metric_run.VALIDATION_SEED, "size": [224, 416], "shard": SHARD, "fields": ["image", "truth", "intrinsics"]}
+    plan = {
+        "seed": VALIDATION_SEED,
+        "size": [224, 416],
+        "shard": SHARD,
+        "fields": ["image", "truth", "intrinsics"],
+    }
     (directory / "validation" / "pool.json").write_text(json.dumps(plan))
     return directory
 
@@ -75,7 +82,9 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("narrow")
 def test_a_world_of_walls_is_learned(pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metric_dataset, "choose_window", lambda size, canvas, _: metric_dataset.fit_window(size, canvas))
+    monkeypatch.setattr(
+        metric_dataset, "choose_window", lambda size, canvas, _: metric_dataset.fit_window(size, canvas)
+    )
     told: list[str] = []
     settings = {"steps": 240, "lr": 0.01, "warm_up": 10, "image_jitter": 0.0, "ema_decay": 0.9, "log_every": 50}
     config = MetricConfig(pool=str(pool), **SMALL, **settings)  # type: ignore[arg-type]
