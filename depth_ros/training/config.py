@@ -32,7 +32,7 @@ class RunConfig:
     seed: int = setting(0, "seed of weights, order and augmentation", low=0)
     weights: str = setting("", "checkpoint to start from (.safetensors); empty: random weights")
 
-    steps: int = setting(40000, "optimiser steps of the whole schedule", low=1)
+    steps: int = setting(16400, "optimiser steps of the whole schedule", low=1)
     lr: float = setting(1e-3, "learning rate at its peak", low=0.0)
     warm_up: int = setting(500, "steps from 0 to the peak; then a half cosine to 0", low=0)
     weight_decay: float = setting(0.01, "of AdamW, on weights of more than one dimension", low=0.0)
