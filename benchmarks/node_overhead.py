@@ -22,6 +22,8 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the node has it, and before NumPy is imported
+
 import cv2
 import numpy as np
 import rclpy

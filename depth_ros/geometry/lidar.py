@@ -38,13 +38,13 @@ def project_points(
 
     Points outside the image or the open depth range (metres along z) are left out.
     """
-    points = rigid.apply(T_cam_lidar, xyz)
-    z = points[:, 2]
+    # Half of a scan lies behind the camera: only what is in front is mapped whole.
+    z = xyz @ T_cam_lidar[2, :3].astype(xyz.dtype) + T_cam_lidar[2, 3].astype(xyz.dtype)
     candidates = np.flatnonzero((z > min_depth) & (z < max_depth))
-    z = z[candidates]
+    z, points = z[candidates], rigid.apply(T_cam_lidar, xyz.take(candidates, axis=0))
     fx, fy, cx, cy = camera.intrinsics
-    column = np.floor(points[candidates, 0] / z * np.float32(fx) + np.float32(cx + 0.5))
-    row = np.floor(points[candidates, 1] / z * np.float32(fy) + np.float32(cy + 0.5))
+    column = np.floor(points[:, 0] / z * np.float32(fx) + np.float32(cx + 0.5))
+    row = np.floor(points[:, 1] / z * np.float32(fy) + np.float32(cy + 0.5))
     seen = np.flatnonzero((column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height))
     pixel = row[seen].astype(np.int64) * camera.width + column[seen].astype(np.int64)
     z, number = z[seen], candidates[seen]
