@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar, NamedTuple
@@ -65,6 +65,12 @@ class Engine(ABC):
     """
 
     kind: ClassVar[str]
+    builds_slowly: ClassVar[bool] = False
+    """Whether building takes so long that it is done for the sizes alone that are needed."""
+    on_progress: Callable[[float], bool] = staticmethod(lambda _: True)
+    """Is told what share of a slow build is done, and answers whether to go on."""
+    note: str = ""
+    """Why this runs and not what would be faster; empty when nothing was refused on the way."""
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
@@ -126,6 +132,10 @@ class Engine(ABC):
         self._has_run = True
         with translated(f"{self.path} failed in {self.kind}"):
             return self._infer(arrays)
+
+    def run_all(self, frames: Iterable[Arrays]) -> Iterator[dict[str, NDArray[Any]]]:
+        """Yield the outputs for every frame, in order; engines that can work on several at once do."""
+        return map(self.run, frames)
 
 
 class translated:  # noqa: N801 (read as a word: with translated(...))
