@@ -61,7 +61,8 @@ class FakeDevice:
     def capture(self, work: Callable[[], None]) -> Callable[[], None]:
         if self.fake.no_graphs:
             raise RuntimeError("operation not permitted when stream is capturing")
-        self._recording = steps = []
+        steps: list[Callable[[], None]] = []
+        self._recording = steps
         work()
         self._recording = None
         self.fake.calls.append("captured")
@@ -74,6 +75,7 @@ class FakeDevice:
         return launch
 
     def mark(self, again: Any = None) -> float:
+        assert again is None or isinstance(again, float)
         self.fake.calls.append("mark")
         return float(len(self.fake.calls))
 
@@ -120,7 +122,7 @@ class FakeTensorRt(SimpleNamespace):
         self.memory: dict[int, Any] = {}
         self.devices: list[FakeDevice] = []
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # type: ignore[override]
         return id(self)
 
     def __eq__(self, other: object) -> bool:
@@ -129,7 +131,7 @@ class FakeTensorRt(SimpleNamespace):
     def Builder(self, log: Any) -> Any:
         return FakeBuilder(self, log)
 
-    def OnnxParser(self, network: Any, log: Any) -> Any:
+    def OnnxParser(self, network: Any, _log: Any) -> Any:
         return FakeParser(self, network)
 
     def Runtime(self, log: Any) -> Any:
@@ -183,7 +185,7 @@ class FakeParser:
         network.path, network.inputs, network.outputs = Path(path), _tensors(engine.inputs), _tensors(engine.outputs)
         network.num_inputs, network.num_outputs, network.num_layers = len(network.inputs), len(network.outputs), 1
         network.get_input, network.get_output = network.inputs.__getitem__, lambda n: _sized(network, n)
-        network.get_layer = lambda n: SimpleNamespace(get_output_type=lambda n: SimpleNamespace(name="FLOAT"))
+        network.get_layer = lambda _: SimpleNamespace(get_output_type=lambda _: SimpleNamespace(name="FLOAT"))
         return self.num_errors == 0
 
 
@@ -253,7 +255,7 @@ def fake_tensorrt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[F
     pytest.importorskip("onnxruntime")
     fake = FakeTensorRt()
     monkeypatch.setenv("DEPTH_ROS_PLANS", str(tmp_path / "plans"))
-    monkeypatch.setattr(tensorrt, "import_module", lambda name: fake)
+    monkeypatch.setattr(tensorrt, "import_module", lambda _: fake)
     monkeypatch.setattr(tensorrt, "read_gpu", lambda: GPU)
     monkeypatch.setattr(tensorrt, "make_device", lambda: FakeDevice(fake))
     monkeypatch.setattr(trt_probe, "probe", lambda module: Probe("10.3.0") if module == "tensorrt" else Probe("", "no"))

@@ -51,7 +51,8 @@ def test_a_frame_goes_up_through_the_graph_and_down(make_toy: MakeToy, fake_tens
     assert [device.closed for device in fake_tensorrt.devices] == [True]
 
 
-def test_outputs_belong_to_the_caller_and_inputs_can_be_changed_at_once(make_toy: MakeToy, fake_tensorrt: Any) -> None:
+@pytest.mark.usefixtures("fake_tensorrt")
+def test_outputs_belong_to_the_caller_and_inputs_can_be_changed_at_once(make_toy: MakeToy) -> None:
     engine = make_engine(make_toy(), "tensorrt")
     first = engine.run(frame(32, 32))
     kept = first["depth"].copy()
@@ -81,7 +82,8 @@ def test_without_a_graph_the_steps_run_one_by_one(
     assert "graph" not in fake_tensorrt.calls
 
 
-def test_stages_are_timed(make_toy: MakeToy, fake_tensorrt: Any) -> None:
+@pytest.mark.usefixtures("fake_tensorrt")
+def test_stages_are_timed(make_toy: MakeToy) -> None:
     engine = make_engine(make_toy(), "tensorrt", shape=(32, 32))
     assert isinstance(engine, TensorRtEngine)
     engine.fit(shapes_at(engine.inputs, (32, 32)))
@@ -135,11 +137,13 @@ def test_a_stored_plan_that_answers_wrongly_now_is_built_anew_and_then_refused(
     path = make_toy()
     make_engine(path, "tensorrt").run(frame(32, 32))
     fake_tensorrt.wrong = 1.01
-    with pytest.raises(EngineError, match=r"toy.onnx was refused: tensorrt 10.3.0 on GPU Fake GPU, tf32: depth differs"):
+    with pytest.raises(
+        EngineError, match=r"toy.onnx was refused: tensorrt 10.3.0 on GPU Fake GPU, tf32: depth differs"
+    ):
         make_engine(path, "tensorrt").run(frame(32, 32))
     assert "the stored plan of toy.onnx is built anew: depth differs" in caplog.text
     assert fake_tensorrt.calls.count("build") == 2
-    with pytest.raises(EngineError, match="was refused when it was built: depth differs .* model build --anew"):
+    with pytest.raises(EngineError, match=r"was refused when it was built: depth differs .* model build --anew"):
         make_engine(path, "tensorrt").run(frame(32, 32))
     assert fake_tensorrt.calls.count("build") == 2, "it does not build at every start what was refused"
 
@@ -191,7 +195,8 @@ def test_a_build_that_fails_says_what_the_builder_said(make_toy: MakeToy, fake_t
     assert not plans()
 
 
-def test_a_build_tells_how_far_it_is_and_can_be_cancelled(make_toy: MakeToy, fake_tensorrt: Any) -> None:
+@pytest.mark.usefixtures("fake_tensorrt")
+def test_a_build_tells_how_far_it_is_and_can_be_cancelled(make_toy: MakeToy) -> None:
     engine, told = make_engine(make_toy(), "auto"), list[float]()
 
     def listen(share: float) -> bool:
@@ -208,7 +213,8 @@ def test_a_build_tells_how_far_it_is_and_can_be_cancelled(make_toy: MakeToy, fak
     assert engine.info.kind == "tensorrt", "who cancels does not want another engine"
 
 
-def test_ctrl_c_during_a_build_comes_through(make_toy: MakeToy, fake_tensorrt: Any) -> None:
+@pytest.mark.usefixtures("fake_tensorrt")
+def test_ctrl_c_during_a_build_comes_through(make_toy: MakeToy) -> None:
     def interrupt(_: float) -> bool:
         raise KeyboardInterrupt
 
@@ -219,8 +225,9 @@ def test_ctrl_c_during_a_build_comes_through(make_toy: MakeToy, fake_tensorrt: A
     assert not plans()
 
 
-def test_a_precision_that_the_file_has_not_is_refused(make_toy: MakeToy, fake_tensorrt: Any) -> None:
-    with pytest.raises(EngineError, match="computes as the file says, and .* is f32, not f16: export it so"):
+@pytest.mark.usefixtures("fake_tensorrt")
+def test_a_precision_that_the_file_has_not_is_refused(make_toy: MakeToy) -> None:
+    with pytest.raises(EngineError, match=r"computes as the file says, and .* is f32, not f16: export it so"):
         make_engine(make_toy(), "tensorrt", precision="f16")
 
 

@@ -13,7 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from depth_ros.engines.base import shapes_at
 from depth_ros.engines.factory import make_engine
+from depth_ros.engines.trt_build import build_plan, read_signature
 from depth_ros.errors import DepthRosError, ExportError
 from depth_ros.export.presets import PRESETS, Preset, Resize, find_preset
 from depth_ros.export.published import import_published
@@ -376,6 +378,14 @@ def test_a_published_model_answers_as_published(name: str, tmp_path: Path) -> No
             value = np.clip(value, *preset.limits) if output == "depth" else value
             near(output, found[output][0] if value.shape != (1,) else found[output], value)
     assert card == read_card(out)
+
+
+@pytest.mark.parametrize("name", sorted(REFERENCES))
+def test_what_is_imported_compiles_in_tensorrt(name: str, tmp_path: Path) -> None:
+    trt, preset, out = pytest.importorskip("tensorrt_rtx"), find_preset(name), tmp_path / "made.onnx"
+    import_published(published(preset, tmp_path / "their.onnx", FIXED.get(name)), out, preset, SIZE)
+    shapes = shapes_at(read_signature(trt, out).inputs, SIZE)
+    assert build_plan(trt, out, shapes, tf32=False).startswith(b"vtrt")
 
 
 @pytest.mark.parametrize("name", ["depth-anything-v2-small", "depth-anything-3-metric", "zoedepth"])
