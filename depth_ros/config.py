@@ -65,13 +65,14 @@ class CompletionConfig:
     )
     engine: str = setting(
         "auto",
-        "what runs the model: openvino, onnxruntime, or auto: the first of these that is installed and can",
-        choices=("auto", "openvino", "onnxruntime"),
+        "what runs the model: tensorrt, tensorrt_rtx, openvino, onnxruntime, or auto: the first of these that can",
+        choices=("auto", "tensorrt", "tensorrt_rtx", "openvino", "onnxruntime"),
         read_only=True,
     )
     precision: str = setting(
         "auto",
-        "arithmetic of the engine: auto (the processor's fastest: bf16 where it has AMX), f32 (exact), bf16, f16",
+        "arithmetic of the engine: auto (the processor's fastest: bf16 where it has AMX, TF32 on a GPU), f32 (exact), "
+        "bf16, f16",
         choices=("auto", "f32", "bf16", "f16"),
         read_only=True,
     )

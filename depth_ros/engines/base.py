@@ -104,6 +104,10 @@ class Engine(ABC):
     def close(self) -> None:
         """Free the graph; the engine is not to be used afterwards."""
 
+    def last_shapes(self) -> Shapes | None:
+        """Return the shapes that the graph was last built for on this machine, where that is remembered."""
+        return None
+
     def is_built(self, shapes: Shapes) -> bool:
         """Whether inputs of these shapes can be run without building."""
         return shapes == self._shapes

@@ -42,6 +42,10 @@ class ChainedEngine(Engine):
         """What runs the graph."""
         return self._engine.info
 
+    def last_shapes(self) -> Shapes | None:
+        """Return what the engine that answers now remembers."""
+        return self._engine.last_shapes()
+
     def is_built(self, shapes: Shapes) -> bool:
         """Whether inputs of these shapes can be run without building."""
         return self._engine.is_built(shapes)

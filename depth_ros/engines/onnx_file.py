@@ -50,7 +50,7 @@ def graph_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def file_sha256(path: Path) -> str:
+def content_sha256(path: Path) -> str:
     """Return the SHA-256 of a whole file, with the weights that lie beside it (`<name>.data`); raises the same."""
     digest = hashlib.sha256()
     for part in filter(Path.is_file, (path, path.with_name(f"{path.name}.data"))):

@@ -22,7 +22,7 @@ from depth_ros.engines import golden, trt_probe
 from depth_ros.engines.base import Engine, EngineInfo, Probe, Shapes, checked, translated
 from depth_ros.engines.device import make_device
 from depth_ros.engines.device_cuda import read_gpu
-from depth_ros.engines.onnx_file import file_sha256
+from depth_ros.engines.onnx_file import content_sha256
 from depth_ros.engines.plan_cache import BadPlanError, Facts, PlanCache, Stored
 from depth_ros.engines.trt_build import build_plan, read_signature
 from depth_ros.engines.trt_run import Arrays, Lane, Plan
@@ -30,6 +30,7 @@ from depth_ros.errors import EngineError
 
 REVISION = 1
 """To be raised when a plan that was built by older code is not to be used any more."""
+TELL_EVERY_S = 5.0
 LANES = 2
 """So many frames are worked on at once by `run_all`."""
 ANEW = "`depth_ros model build --anew` tries again"
@@ -50,7 +51,7 @@ class TensorRtEngine(Engine):
 
     def __init__(self, path: Path, threads: int = 0, precision: str = "auto") -> None:
         super().__init__(path, threads, precision)
-        self._digest = file_sha256(path)
+        self._digest = content_sha256(path)
         with translated(f"{self.kind} does not load"):
             self._trt = import_module(self.kind)
         signature = read_signature(self._trt, path)
@@ -76,6 +77,15 @@ class TensorRtEngine(Engine):
     def info(self) -> EngineInfo:
         """What runs the graph."""
         return EngineInfo(self.kind, self._trt.__version__, self.device, self._arithmetic)
+
+    def last_shapes(self) -> Shapes | None:
+        """Return the shapes of the plan of this file that was built last."""
+        known = {"file": self._digest, "engine": self.kind, "tf32": self._tf32}
+        try:
+            facts = PlanCache().newest(lambda facts: all(facts.get(name) == value for name, value in known.items()))
+        except EngineError:  # said when it is built
+            return None
+        return None if facts is None else {name: tuple(shape) for name, shape in facts["shapes"].items()}
 
     def build_ahead(self, shapes: Shapes, *, anew: bool = False) -> str:
         """Have the plan for these shapes in the cache, without running it; `anew`: build it in any case.
@@ -161,8 +171,16 @@ class TensorRtEngine(Engine):
 
     def _make(self, facts: Facts, shapes: Shapes) -> Stored:
         """Build the plan, and have ONNX Runtime answer the frame of the self-test."""
-        start = perf_counter()
-        plan = build_plan(self._trt, self.path, shapes, tf32=self._tf32, progress=self.on_progress)
+        start = last = perf_counter()
+
+        def tell(share: float) -> bool:
+            nonlocal last
+            if perf_counter() - last > TELL_EVERY_S:
+                last = perf_counter()
+                _log.info("%s: %s has built %.0f %%", self.path.name, self.kind, 100 * share)
+            return self.on_progress(share)
+
+        plan = build_plan(self._trt, self.path, shapes, tf32=self._tf32, progress=tell)
         took = perf_counter() - start
         wanted = golden.reference(self.path, golden.made_up(self.inputs, shapes), self.threads)
         _log.info("%s: built by %s in %.1f s, %.1f MB", self.path.name, self.kind, took, len(plan) / 1e6)

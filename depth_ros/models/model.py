@@ -32,10 +32,10 @@ class Model:
 
     def __init__(self, path: Path, engine: str = "auto", precision: str = "auto", threads: int = 0) -> None:
         self.path, self.card = path, read_card(path)
-        self.building = ""
-        """What is being built right now, or empty."""
+        self._building, self._share = "", 0.0
         least = self.card.size_multiple
         self.engine = make_engine(path, engine, threads, (2 * least, 2 * least), precision)
+        self.engine.on_progress = self._progressed
         check_signature(self.card, self.engine.inputs, self.engine.outputs)
         self._takes = [spec.name for spec in self.engine.inputs]
         images = [spec.shape for spec in self.engine.inputs if len(spec.shape) > 2]
@@ -43,8 +43,26 @@ class Model:
 
     @property
     def facts(self) -> dict[str, str]:
-        """Name and version of the model, and what runs it."""
-        return {"model": self.card.title, "engine": str(self.engine.info)}
+        """Name and version of the model, and what runs it, with the reason where something faster was refused."""
+        note = f" ({self.engine.note})" if self.engine.note else ""
+        return {"model": self.card.title, "engine": f"{self.engine.info}{note}"}
+
+    @property
+    def building(self) -> str:
+        """What is being built right now, or empty; in steps of 10 % where that takes long."""
+        done = int(10 * self._share) * 10
+        return f"{self._building} ({done} % done)" if self._building and done else self._building
+
+    def warm_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return width and height to warm up with: those it was last built for, or the given ones where it takes them.
+
+        So an engine that builds for minutes is not built for a size that never comes.
+        """
+        last = [shape for shape in (self.engine.last_shapes() or {}).values() if len(shape) > 2]
+        if last:
+            return last[0][2], last[0][1]
+        rows, columns = self.fixed_size
+        return min(width, columns or width), min(height, rows or height)
 
     def is_built(self, height: int, width: int) -> bool:
         """Whether an image of this size can be run without building the engine; raises as `run`."""
@@ -52,11 +70,11 @@ class Model:
 
     def build(self, height: int, width: int) -> None:
         """Build the engine for images of this size, unless that is done; raises as `run`."""
-        self.building = f"the engine of {self.card.title} for {width}x{height}"
+        self._building, self._share = f"the engine of {self.card.title} for {width}x{height}", 0.0
         try:
             self.engine.fit(shapes_at(self.engine.inputs, self._size_for(height, width)))
         finally:
-            self.building = ""
+            self._building = ""
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         """Return the graph's outputs for one image.
@@ -86,6 +104,10 @@ class Model:
     def close(self) -> None:
         """Free the engine."""
         self.engine.close()
+
+    def _progressed(self, share: float) -> bool:
+        self._share = share
+        return True
 
     def _size_for(self, height: int, width: int) -> tuple[int, int]:
         multiple = self.card.size_multiple

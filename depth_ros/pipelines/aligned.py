@@ -36,7 +36,9 @@ _log = logging.getLogger("depth_ros")
 class MonocularModel(Protocol):
     """What the pipeline asks of a model, which `models.model.Model` has; fakes will do."""
 
-    building: str
+    @property
+    def building(self) -> str:
+        """What is being built right now, or empty."""
 
     @property
     def card(self) -> ModelCard:

@@ -42,9 +42,7 @@ class LearnedCompletion(Pipeline):
     @property
     def warm_size(self) -> tuple[int, int]:
         """Width and height of a made-up frame that the model takes."""
-        width, height = super().warm_size
-        rows, columns = self._model.fixed_size
-        return min(width, columns or width), min(height, rows or height)
+        return self._model.warm_size(*super().warm_size)
 
     def configured(self, config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> LearnedCompletion:
         """Return this pipeline with other settings, its model shared."""

@@ -17,6 +17,7 @@ from depth_ros.engines.base import shapes_at
 from depth_ros.engines.factory import make_engine
 from depth_ros.engines.tensorrt import TensorRtEngine
 from depth_ros.errors import BuildCancelledError, EngineError
+from depth_ros.models.model import Model
 
 MakeToy = Callable[..., Path]
 
@@ -100,6 +101,28 @@ def test_a_plan_is_built_once_and_found_by_the_next_process(make_toy: MakeToy, f
     assert fake_tensorrt.calls.count("build") == 2
 
 
+@pytest.mark.usefixtures("fake_tensorrt")
+def test_the_size_that_it_was_built_for_last_is_remembered(make_toy: MakeToy) -> None:
+    model = Model(make_toy(), "tensorrt")
+    assert model.warm_size(1280, 384) == (1280, 384)
+    told = []
+
+    def look() -> bool:
+        told.append(model.building)
+        return True
+
+    progressed = model.engine.on_progress
+    model.engine.on_progress = lambda share: progressed(share) and look()
+    model.build(50, 90)
+    assert told[0] == "the engine of toy 1.0 for 90x50 (20 % done)"
+    assert told[-1] == "the engine of toy 1.0 for 90x50 (100 % done)"
+    assert model.building == ""
+    assert Model(make_toy(), "tensorrt").warm_size(1280, 384) == (96, 64)
+    assert Model(make_toy(gain=2.0), "tensorrt").warm_size(1280, 384) == (1280, 384)
+    plan_cache.default_folder().chmod(0o777)
+    assert Model(make_toy(), "tensorrt").warm_size(1280, 384) == (1280, 384)
+
+
 @pytest.mark.parametrize("change", ["file", "version", "gpu", "precision", "revision"])
 def test_a_plan_is_not_used_where_anything_is_another(
     make_toy: MakeToy, fake_tensorrt: Any, monkeypatch: pytest.MonkeyPatch, change: str
@@ -169,7 +192,7 @@ def test_auto_falls_back_with_the_reason_and_says_so(
     make_toy: MakeToy, fake_tensorrt: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake_tensorrt.wrong = 1.1
-    engine = make_engine(make_toy(), "auto", precision="auto")
+    engine = make_engine(make_toy(), "auto")
     assert engine.info.kind == "tensorrt"
     given = frame(32, 32)
     found = engine.run(given)["depth"]

@@ -29,15 +29,12 @@ def built(trt: Any, path: Path, size: tuple[int, int]) -> str:
     return signature.precision
 
 
-def test_float_files_of_free_and_of_fixed_size(trt: Any, exported: Path, weights: Path, tmp_path: Path) -> None:
+def test_a_float_file_of_free_size_at_two_sizes(trt: Any, exported: Path) -> None:
     assert built(trt, exported, (64, 96)) == "f32"
     assert built(trt, exported, (352, 1216)) == "f32"
-    fixed = tmp_path / "fixed.onnx"
-    export_completion(weights, fixed, ModelCard("tiny", "1"), size=(64, 96))
-    assert built(trt, fixed, (64, 96)) == "f32"
 
 
-def test_half_precision(trt: Any, weights: Path, tmp_path: Path) -> None:
+def test_half_precision_of_fixed_size(trt: Any, weights: Path, tmp_path: Path) -> None:
     half = tmp_path / "half.onnx"
     export_completion(weights, half, ModelCard("tiny", "1"), precision="f16", size=(64, 96))
     assert built(trt, half, (64, 96)) == "f16"
