@@ -34,11 +34,14 @@ GATES = {
     "f32": Gate(1e-3, 2e-4),
     "tf32": Gate(5e-3, 1e-3),
     "f16": Gate(5e-3, 1e-3),
-    "bf16": Gate(3e-2, 6e-3),
-    "int8": Gate(3e-2, 6e-3),
+    "bf16": Gate(2e-2, 4e-3),
+    "int8": Gate(5e-2, 1.5e-2),
     "f8": Gate(6e-2, 2e-2),
 }
-"""By arithmetic; tf32: float32 with products that may be rounded to TF32. int8: of the same quantised file."""
+"""By arithmetic; tf32: float32 with products that may be rounded to TF32. int8: of the same quantised file. They are
+for the first output of a graph; what it says of that one (sigma) hangs on exponentials, and may differ LATITUDE times
+as much. On CPUs, depth and sigma were seen 3e-3 and 5e-2 apart (p99) in bf16, 1e-2 and 4e-1 in INT8."""
+LATITUDE = 10
 
 
 def made_up(specs: tuple[TensorSpec, ...], shapes: Shapes) -> Arrays:
@@ -59,8 +62,9 @@ def reference(path: Path, inputs: Arrays, threads: int) -> Samples:
 
 def compare(found: Mapping[str, NDArray[Any]], wanted: Samples, precision: str) -> tuple[dict[str, Gate], str]:
     """Return how far an answer is from the reference by output, and what is wrong with it, empty when nothing is."""
-    gate, differences, wrong = GATES[precision], {}, ""
-    for name, values in wanted.items():
+    differences, wrong = {}, ""
+    for number, (name, values) in enumerate(wanted.items()):
+        gate = Gate(*(limit * (LATITUDE if number else 1) for limit in GATES.get(precision, GATES["f32"])))
         difference = _difference(found[name], np.array(values))
         differences[name] = difference
         if not (difference.p99 <= gate.p99 and difference.mean <= gate.mean) and not wrong:
@@ -90,10 +94,15 @@ def _sampled(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _difference(found: NDArray[Any], wanted: NDArray[Any]) -> Gate:
-    """Compare relative to the size of the answer, 0.1 % of the mean at least; what is not finite is infinitely far."""
+    """Compare relative to the size of the answer, 0.1 % of the mean at least; labels, that are whole, differ by 1 or 0.
+
+    What is not finite is infinitely far.
+    """
     values = _sampled(found)
     if values.shape != wanted.shape or not np.isfinite(found).all():
         return Gate(np.inf, np.inf)
     size = np.abs(wanted)
     relative = np.abs(values - wanted) / np.maximum(size, max(1e-3 * size.mean(), 1e-12))
+    if np.issubdtype(found.dtype, np.integer):
+        relative = (values != wanted).astype(np.float64)
     return Gate(float(np.percentile(relative, 99)), float(relative.mean()))

@@ -50,6 +50,12 @@ def graph_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def is_quantised(path: Path) -> bool:
+    """Whether a file has integers where it computes; raises as `read_metadata`."""
+    with _opened(path) as file:
+        return b"DequantizeLinear" in file.read()
+
+
 def content_sha256(path: Path) -> str:
     """Return the SHA-256 of a whole file, with the weights that lie beside it (`<name>.data`); raises the same."""
     digest = hashlib.sha256()

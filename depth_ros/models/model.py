@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from depth_ros.engines import golden
 from depth_ros.engines.base import shapes_at
 from depth_ros.engines.factory import make_engine
+from depth_ros.engines.onnx_file import is_quantised
 from depth_ros.errors import ModelError
 from depth_ros.models.card import read_card
 from depth_ros.models.contract import check_answer, check_signature
@@ -101,6 +103,17 @@ class Model:
                 found = self.engine.run({name: given[name][None] for name in self._takes})
                 check_answer(self.card, found, (1, *given["sparse_depth"].shape))
 
+    def compare(self, height: int, width: int) -> tuple[dict[str, golden.Gate], str]:
+        """Return how far the engine's answer to a made-up frame is from ONNX Runtime's, by output, and what is wrong.
+
+        The gate is that of the engine's arithmetic, or of INT8 where the file is quantised.
+        """
+        shapes = shapes_at(self.engine.inputs, self._size_for(height, width))
+        frame = golden.made_up(self.engine.inputs, shapes)
+        wanted = golden.reference(self.path, frame, self.engine.threads)
+        found = self.engine.run(frame)
+        return golden.compare(found, wanted, "int8" if is_quantised(self.path) else self.engine.info.precision)
+
     def close(self) -> None:
         """Free the engine."""
         self.engine.close()
@@ -110,12 +123,17 @@ class Model:
         return True
 
     def _size_for(self, height: int, width: int) -> tuple[int, int]:
-        multiple = self.card.size_multiple
-        wanted = [-(-size // multiple) * multiple for size in (height, width)]
+        wanted = padded_size((height, width), self.card.size_multiple)
         rows, columns = (fixed or size for fixed, size in zip(self.fixed_size, wanted, strict=True))
         if rows < height or columns < width:
             raise ModelError(f"{self.path} takes images of {columns}x{rows} at most, this one is {width}x{height}")
         return rows, columns
+
+
+def padded_size(size: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """Return the least height and width that are multiples and hold an image of `size`."""
+    rows, columns = (-(-side // multiple) * multiple for side in size)
+    return rows, columns
 
 
 def pad(name: str, array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
