@@ -114,9 +114,9 @@ class TensorRtEngine(Engine):
         while busy:
             yield busy.popleft().finish()
 
-    def time_stages(self, inputs: Arrays) -> dict[str, float]:
+    def time_stages(self, inputs: Arrays, *, with_graph: bool = True) -> dict[str, float]:
         """Run a frame for whose shapes the engine is built, and return what each stage took on the GPU (ms)."""
-        return self._lane(0).timed(checked(self.inputs, inputs))
+        return self._lane(0).timed(checked(self.inputs, inputs), with_graph=with_graph)
 
     def close(self) -> None:
         """Free the GPU's memory."""

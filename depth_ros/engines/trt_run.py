@@ -80,8 +80,9 @@ class Lane:
         self._device.attach()
         for name, buffer in self._inputs.items():
             np.copyto(buffer.host, inputs[name])
-        for step in self._steps():
-            step()
+        self._upload()
+        self._launch()
+        self._download()
 
     def finish(self) -> Arrays:
         """Wait for the frame that was begun and return its outputs, which belong to the caller."""
@@ -89,13 +90,14 @@ class Lane:
         self._device.synchronize()
         return {name: buffer.host.copy() for name, buffer in self._outputs.items()}
 
-    def timed(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, float]:
-        """Run a frame and return what each of STAGES took on the GPU (ms)."""
+    def timed(self, inputs: Mapping[str, NDArray[Any]], *, with_graph: bool = True) -> dict[str, float]:
+        """Run a frame, with or without the graph, and return what each of STAGES took on the GPU (ms)."""
         self._device.attach()
         for name, buffer in self._inputs.items():
             np.copyto(buffer.host, inputs[name])
         self._marks[0] = self._device.mark(self._marks[0])
-        for number, step in enumerate(self._steps(), 1):
+        compute = self._launch if with_graph else self._enqueue
+        for number, step in enumerate((self._upload, compute, self._download), 1):
             step()
             self._marks[number] = self._device.mark(self._marks[number])
         self._device.synchronize()
@@ -116,9 +118,6 @@ class Lane:
             raise EngineError(f"tensor {name} cannot be bound: {errors_logged(self._trt)}")
         is_input = engine.get_tensor_mode(name) == self._trt.TensorIOMode.INPUT
         (self._inputs if is_input else self._outputs)[name] = buffer
-
-    def _steps(self) -> tuple[Any, Any, Any]:
-        return self._upload, self._launch, self._download
 
     def _upload(self) -> None:
         for buffer in self._inputs.values():

@@ -1,4 +1,4 @@
-"""On a GPU alone: plans run, answer as ONNX Runtime does, as a graph and in two lanes; with each TensorRT that is here."""
+"""On a GPU alone: plans run and answer as ONNX Runtime does, as a graph and in two lanes, with each TensorRT here."""
 
 from __future__ import annotations
 
