@@ -76,6 +76,12 @@ class CompletionConfig:
         choices=("auto", "f32", "bf16", "f16"),
         read_only=True,
     )
+    while_building: str = setting(
+        "wait",
+        "while TensorRT builds, seconds to minutes: wait (frames are left out), or let onnxruntime answer",
+        choices=("wait", "onnxruntime"),
+        read_only=True,
+    )
     threads: int = setting(
         0,
         "threads of the engine; 0: the processors that the process may use, at most 4",

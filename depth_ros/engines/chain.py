@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from depth_ros.engines.base import Arrays, Engine, EngineInfo, Probe, Shapes, checked
 from depth_ros.errors import BuildCancelledError, EngineError
 
-Makers = dict[str, Callable[[], Engine]]
+Makers = Mapping[str, Callable[[], Engine]]
 _log = logging.getLogger("depth_ros.engines")
 
 
@@ -23,6 +23,7 @@ class ChainedEngine(Engine):
 
     def __init__(self, makers: Makers) -> None:
         self._makers, self._refused = dict(makers), list[str]()
+        self._fault = ""
         self._engine = self._next()
         super().__init__(self._engine.path, self._engine.threads, self._engine.precision)
         self.inputs, self.outputs = self._engine.inputs, self._engine.outputs
@@ -42,6 +43,11 @@ class ChainedEngine(Engine):
         """What runs the graph."""
         return self._engine.info
 
+    @property
+    def note(self) -> str:  # type: ignore[override]
+        """Why what was taken first was given up, or what the engine that answers now says of itself."""
+        return self._fault or self._engine.note
+
     def last_shapes(self) -> Shapes | None:
         """Return what the engine that answers now remembers."""
         return self._engine.last_shapes()
@@ -54,7 +60,7 @@ class ChainedEngine(Engine):
         """Build what answers now; when it cannot be, give it up for the next, with the reason logged."""
         while not self._fits(shapes):
             self._engine = self._next()
-            _log.warning("%s runs instead: %s", self._engine.info.kind, self.note)
+            _log.warning("%s runs instead: %s", self._engine.info.kind, self._fault)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Return every output by name; raises as `Engine.run`."""
@@ -88,8 +94,8 @@ class ChainedEngine(Engine):
             raise
         except EngineError as error:
             self._engine.close()
-            self.note = str(error)
-            self._refused.append(self.note)
+            self._fault = str(error)
+            self._refused.append(self._fault)
             return False
         return True
 

@@ -32,11 +32,13 @@ class Model:
     EngineError or ModelError, in one line.
     """
 
-    def __init__(self, path: Path, engine: str = "auto", precision: str = "auto", threads: int = 0) -> None:
+    def __init__(
+        self, path: Path, engine: str = "auto", precision: str = "auto", threads: int = 0, *, meanwhile: bool = False
+    ) -> None:
         self.path, self.card = path, read_card(path)
         self._building, self._share = "", 0.0
         least = self.card.size_multiple
-        self.engine = make_engine(path, engine, threads, (2 * least, 2 * least), precision)
+        self.engine = make_engine(path, engine, threads, (2 * least, 2 * least), precision, meanwhile=meanwhile)
         self.engine.on_progress = self._progressed
         check_signature(self.card, self.engine.inputs, self.engine.outputs)
         self._takes = [spec.name for spec in self.engine.inputs]

@@ -53,7 +53,8 @@ def resolve(model: str, config: CompletionConfig = DEFAULT) -> str:
 
 
 def _learned(config: CompletionConfig, name: str, guard: GuardConfig) -> Pipeline:
-    model = Model(find_model(name), config.engine, config.precision, config.threads)
+    meanwhile = config.while_building == "onnxruntime"
+    model = Model(find_model(name), config.engine, config.precision, config.threads, meanwhile=meanwhile)
     kind = LearnedCompletion if model.card.task == "completion" else AlignedMonocular
     return kind(config, model, name, guard)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -201,6 +203,26 @@ def test_auto_falls_back_with_the_reason_and_says_so(
     assert "was refused" in engine.note
     assert f"{engine.info.kind} runs instead: toy.onnx was refused" in caplog.text
     engine.close()
+
+
+@pytest.mark.usefixtures("fake_tensorrt")
+def test_onnx_runtime_answers_while_it_builds_if_asked(make_toy: MakeToy) -> None:
+    go = Event()
+    model = Model(make_toy(), "auto", meanwhile=True)
+    progressed = model.engine.on_progress
+    model.engine.on_progress = lambda share: go.wait(30) and progressed(share)
+    given = {name: array[0] for name, array in frame(32, 64).items()}
+    assert np.allclose(model.run(given)["depth"], given["prior_depth"], rtol=1e-5)
+    assert model.facts["engine"].startswith("onnxruntime")
+    assert model.facts["engine"].endswith("(tensorrt is being built, 0 % done)")
+    assert model.is_built(32, 64)
+    go.set()
+    end = monotonic() + 30
+    while model.facts["engine"].startswith("onnxruntime") and monotonic() < end:
+        model.run(given)
+    assert model.facts["engine"] == "tensorrt 10.3.0 on GPU Fake GPU, tf32"
+    assert np.allclose(model.run(given)["depth"], given["prior_depth"], rtol=1e-5)
+    model.close()
 
 
 def test_a_node_that_tensorrt_does_not_know_is_named(make_toy: MakeToy, fake_tensorrt: Any) -> None:
