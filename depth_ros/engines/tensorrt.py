@@ -136,10 +136,9 @@ class TensorRtEngine(Engine):
             wrong = self._start(cache, stored, shapes)
             if wrong:
                 self.close()
-                cache.store(Stored(b"", facts, {"refused": wrong}))
+                _keep(cache, Stored(b"", facts, {"refused": wrong}))
                 raise EngineError(f"{self.path.name} was refused: {self.info}: {wrong}; {ANEW}")
-            cache.store(stored)
-            self._keep_kernels(cache, facts)
+            _keep(cache, stored)
 
     def _infer(self, inputs: dict[str, NDArray[Any]]) -> Arrays:
         lane = self._lane(0)
@@ -198,11 +197,15 @@ class TensorRtEngine(Engine):
         return not wrong
 
     def _start(self, cache: PlanCache, stored: Stored, shapes: Shapes) -> str:
-        """Load a plan and test it; returns what is wrong with its answer, or nothing."""
+        """Load a plan, test it, and keep the kernels it made; returns what is wrong with its answer, or nothing."""
         gpu = read_gpu()
         self.device = f"GPU {gpu.name}"
-        self._plan = Plan(self._trt, stored.plan, self._kernels(cache, stored.facts))
+        known = self._kernels(cache, stored.facts)
+        self._plan = Plan(self._trt, stored.plan, known)
         found = self._infer(golden.made_up(self.inputs, shapes))
+        made = self._plan.jitted()
+        if made not in (b"", known):
+            _keep(cache, Stored(made, _kernel_facts(stored.facts), {}))
         self.differences, wrong = golden.compare(found, stored.notes["reference"], self._arithmetic)
         return wrong
 
@@ -214,11 +217,6 @@ class TensorRtEngine(Engine):
             _log.warning("%s; its kernels are made anew", error)
             return b""
         return b"" if stored is None else stored.plan
-
-    def _keep_kernels(self, cache: PlanCache, facts: Facts) -> None:
-        made = b"" if self._plan is None else self._plan.jitted()
-        if made:
-            cache.store(Stored(made, _kernel_facts(facts), {}))
 
     def _facts(self, shapes: Shapes) -> Facts:
         """Return all that a plan depends on."""
@@ -239,6 +237,14 @@ class TensorRtRtxEngine(TensorRtEngine):
 
     kind = "tensorrt_rtx"
     portable = True
+
+
+def _keep(cache: PlanCache, stored: Stored) -> None:
+    """Store what runs already; a full disk is no reason not to run it."""
+    try:
+        cache.store(stored)
+    except EngineError as error:
+        _log.warning("%s; it will be built at every start", error)
 
 
 def _kernel_facts(facts: Facts) -> Facts:

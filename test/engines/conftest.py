@@ -100,7 +100,7 @@ class FakeTensorRt(SimpleNamespace):
     """The module; `calls` is what was asked of GPU and builder, in order.
 
     To be set: parse_error, build_error, wrong (a factor on every answer), refuses (plans), no_graphs, steps (of a
-    build).
+    build). `jit` makes of it one that keeps the kernels of a GPU, as TensorRT-RTX does.
     """
 
     __name__ = "tensorrt"
@@ -121,6 +121,9 @@ class FakeTensorRt(SimpleNamespace):
         self.calls: list[str] = []
         self.memory: dict[int, Any] = {}
         self.devices: list[FakeDevice] = []
+
+    def jit(self) -> None:
+        self.IRuntimeCache = object
 
     def __hash__(self) -> int:  # type: ignore[override]
         return id(self)
@@ -205,7 +208,20 @@ class FakeEngine:
     def get_tensor_mode(self, name: str) -> Mode:
         return Mode.INPUT if name in {spec.name for spec in self.onnx.inputs} else Mode.OUTPUT
 
-    def create_execution_context(self) -> Any:
+    def create_runtime_config(self) -> Any:
+        """Return a configuration whose cache holds what was loaded, or the one kernel that is made."""
+        kernels = bytearray()
+
+        def load(known: bytes) -> bool:
+            self.fake.calls.append("kernels loaded")
+            kernels.extend(known)
+            return True
+
+        cache = SimpleNamespace(deserialize=load, serialize=lambda: bytes(kernels) or b"kernel")
+        return SimpleNamespace(create_runtime_cache=lambda: cache, set_runtime_cache=lambda given: given is cache)
+
+    def create_execution_context(self, runtime_config: Any = None) -> Any:
+        assert (runtime_config is not None) == hasattr(self.fake, "IRuntimeCache")
         return FakeContext(self)
 
 

@@ -144,6 +144,27 @@ def test_a_plan_is_not_used_where_anything_is_another(
     assert ("no TF32" in fake_tensorrt.calls) == (change == "precision")
 
 
+def test_kernels_made_for_this_gpu_are_kept_and_loaded(
+    make_toy: MakeToy, fake_tensorrt: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake_tensorrt.jit()
+    path = make_toy()
+    engine = make_engine(path, "tensorrt")
+    assert isinstance(engine, TensorRtEngine)
+    engine.build_ahead(shapes_at(engine.inputs, (32, 32)))
+    assert len(plans()) == 1
+    engine.run(frame(32, 32))
+    assert len(plans()) == 2, "although the plan was built ahead, elsewhere perhaps"
+    assert "kernels loaded" not in fake_tensorrt.calls
+    make_engine(path, "tensorrt").run(frame(32, 32))
+    assert fake_tensorrt.calls.count("kernels loaded") == 1
+    min(plans(), key=lambda plan: plan.stat().st_size).write_bytes(b"damaged")
+    make_engine(path, "tensorrt").run(frame(32, 32))
+    assert fake_tensorrt.calls.count("kernels loaded") == 1
+    assert "its kernels are made anew" in caplog.text
+    assert fake_tensorrt.calls.count("build") == 1
+
+
 def test_a_damaged_plan_is_built_anew_once(
     make_toy: MakeToy, fake_tensorrt: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -177,6 +198,22 @@ def test_an_answer_that_is_not_finite_is_refused(make_toy: MakeToy, fake_tensorr
     fake_tensorrt.wrong = float("nan")
     with pytest.raises(EngineError, match="refused"):
         make_engine(make_toy(), "tensorrt").run(frame(32, 32))
+
+
+@pytest.mark.usefixtures("fake_tensorrt")
+def test_a_full_disk_is_said_and_the_plan_runs(
+    make_toy: MakeToy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: Any) -> None:
+        raise EngineError("No space left on device")
+
+    monkeypatch.setattr(plan_cache.PlanCache, "store", full)
+    engine = make_engine(make_toy(), "tensorrt")
+    assert engine.run(frame(32, 32))["depth"].shape == (1, 32, 32)
+    assert "No space left on device; it will be built at every start" in caplog.text
+    assert isinstance(engine, TensorRtEngine)
+    with pytest.raises(EngineError, match="No space left"):
+        engine.build_ahead(shapes_at(engine.inputs, (64, 32)))
 
 
 def test_a_good_plan_is_not_lost_when_the_gpu_refuses_it_for_now(make_toy: MakeToy, fake_tensorrt: Any) -> None:
