@@ -98,7 +98,8 @@ def open_driver() -> Driver:
     try:
         driver = Driver(ctypes.CDLL(LIBRARY))
     except (OSError, AttributeError) as error:
-        raise EngineError(f"no NVIDIA driver ({error}): install one, or take engine onnxruntime") from error
+        text = str(error).replace(": ", ", ")  # what follows a colon is the remedy
+        raise EngineError(f"there is no NVIDIA driver ({text}): install one, or take engine onnxruntime") from error
     driver("cuInit", 0)
     if not driver.number("cuDeviceGetCount"):
         raise EngineError("the NVIDIA driver shows no GPU: check CUDA_VISIBLE_DEVICES and the container's settings")

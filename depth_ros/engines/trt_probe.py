@@ -60,7 +60,7 @@ def look(module: str) -> dict[str, str]:
             return {"version": "", "reason": f"{module} has no runtime here: see whether its version fits the driver"}
         return {"version": trt.__version__, "reason": ""}
     except EngineError as error:
-        return {"version": "", "reason": f"{module}: {error}"}
+        return {"version": "", "reason": f"{module} is installed, but {error}"}
     except Exception as error:  # a broken library may raise anything
         text = " ".join(str(error).split())[:200]
         return {"version": "", "reason": f"{module} does not load ({text}): {REMEDY[module]}"}

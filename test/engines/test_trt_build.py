@@ -117,7 +117,7 @@ def test_a_plan_is_built_ahead_without_a_gpu_and_not_run(
     if not Path("/dev/nvidiactl").exists():
         with pytest.raises(EngineError, match="no NVIDIA driver"):
             engine.fit(shapes)
-        with pytest.raises(EngineError, match="tensorrt_rtx: no NVIDIA driver"):
+        with pytest.raises(EngineError, match="tensorrt_rtx is installed, but there is no NVIDIA driver"):
             make_engine(make_toy(), "tensorrt_rtx")
 
 

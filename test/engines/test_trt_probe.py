@@ -90,10 +90,11 @@ def test_without_a_driver_the_library_is_not_even_loaded(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(trt_probe, "read_gpu", none)
     monkeypatch.setattr(trt_probe, "import_module", lambda _: pytest.fail("loaded"))
-    assert look("tensorrt") == {"version": "", "reason": "tensorrt: no NVIDIA driver"}
+    assert look("tensorrt") == {"version": "", "reason": "tensorrt is installed, but no NVIDIA driver"}
 
 
 def test_every_engine_that_is_not_here_says_how_to_get_it() -> None:
     probe.cache_clear()
-    for found in probe_engines().values():
-        assert found.version or ": " in found.reason
+    for kind, found in probe_engines().items():
+        what, _, remedy = found.reason.partition(": ")
+        assert found.version or (what.startswith(kind) and remedy)
