@@ -4,8 +4,8 @@
 
 Files are exported from seeded weights, references come from ONNX Runtime on the CPU, and every row runs in a process of
 its own with a time limit, since a runtime that does not fit its driver may crash. The record, gpu_check.json, is
-written after every row; started again with the same --out, rows that were measured are not run again. Exit code 0: every
-mandatory row passed (torch, and one TensorRT, in f32 and f16, at the first size, batch 1).
+written after every row; started again with the same --out, rows that were measured are not run again. Exit code 0:
+every mandatory row passed (torch, and one TensorRT, in f32 and f16, at the first size, batch 1).
 
 Times are those of the GPU's clock (CUDA events), in ms, p50, p95 and p99: `compute` of the network alone, with and
 without a CUDA graph; `upload` and `download` apart; `frame_ms` is the whole call on the processor's clock.
