@@ -57,6 +57,7 @@ setup(
         "console_scripts": [
             f"{NAME} = {NAME}.cli.main:main",
             f"completion_node = {NAME}.nodes.executables:completion_node",
+            f"monocular_node = {NAME}.nodes.executables:monocular_node",
             f"bag_player = {NAME}.nodes.executables:bag_player",
         ],
     },

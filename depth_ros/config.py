@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from depth_ros.errors import ConfigError
@@ -55,13 +55,11 @@ def from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
 
 
 @dataclass(frozen=True)
-class CompletionConfig:
-    """How a Frame becomes a DepthMap."""
+class MonocularConfig:
+    """How an image alone becomes a DepthMap."""
 
     model: str = setting(
-        "auto",
-        "auto (the bundled model, or classical where no engine runs it), classical, a bundled name or a model file",
-        read_only=True,
+        "auto", "auto (the bundled metric model, where there is one) or the file of a metric model", read_only=True
     )
     engine: str = setting(
         "auto",
@@ -89,7 +87,24 @@ class CompletionConfig:
         high=256,
         read_only=True,
     )
-    use_image: bool = setting(True, "let the image guide the completion")
+    min_depth: float = setting(0.1, "depth nearer than this (m along z) is -Inf", low=0.0, high=1000.0)
+    max_depth: float = setting(120.0, "depth farther than this (m along z) is +Inf", low=0.1, high=10000.0)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.max_depth <= self.min_depth:
+            raise ConfigError(f"max_depth {self.max_depth} must exceed min_depth {self.min_depth}")
+
+
+@dataclass(frozen=True)
+class CompletionConfig(MonocularConfig):
+    """How a Frame becomes a DepthMap."""
+
+    model: str = setting(
+        "auto",
+        "auto (the bundled model, or classical where no engine runs it), classical, a bundled name or a model file",
+        read_only=True,
+    )
     min_depth: float = setting(
         0.5,
         "points nearer than this (m along z) are left out; depth that still comes out so is -Inf",
@@ -102,13 +117,20 @@ class CompletionConfig:
         low=0.1,
         high=10000.0,
     )
+    use_image: bool = setting(True, "let the image guide the completion")
     see_through: bool = setting(True, "drop LiDAR points that the camera cannot see because of the LiDAR's offset")
     paste_measured: bool = setting(True, "where a kept return falls on a pixel, the depth is that return")
 
-    def __post_init__(self) -> None:
-        check(self)
-        if self.max_depth <= self.min_depth:
-            raise ConfigError(f"max_depth {self.max_depth} must exceed min_depth {self.min_depth}")
+
+def without_lidar(config: CompletionConfig) -> MonocularConfig:
+    """Return the settings of the same model and engine on an image alone, the range its own."""
+    shared = {name: getattr(config, name) for name in ("model", "engine", "precision", "while_building", "threads")}
+    return MonocularConfig(**shared)
+
+
+def as_completion(config: MonocularConfig) -> CompletionConfig:
+    """Return the same settings as those that every pipeline takes."""
+    return CompletionConfig(**asdict(config))
 
 
 @dataclass(frozen=True)
@@ -135,8 +157,9 @@ class GuardConfig:
     )
     lidar_lost: str = setting(
         "silent",
-        "without a usable scan: silent (no output), or last_scan (the last usable one, flagged in depth/source)",
-        choices=("silent", "last_scan"),
+        "without a usable scan: silent (no output), last_scan (the last usable one, flagged in depth/source), or "
+        "monocular (the model alone, source 3; the model must be a metric one)",
+        choices=("silent", "last_scan", "monocular"),
     )
     last_scan_for: float = setting(1.0, "how old the scan of last_scan may be (s)", low=0.0, high=60.0)
 
@@ -151,7 +174,23 @@ NO_GUARD = GuardConfig(guard_share=0.0, min_points=0)
 
 
 @dataclass(frozen=True)
-class PairingConfig:
+class QueueConfig:
+    """What waits, and for how long."""
+
+    max_age: float = setting(
+        0.0, "an image that is older than this when its turn comes is dropped (s); 0: never", low=0.0, high=60.0
+    )
+    queue_size: int = setting(30, "messages of each sensor that are kept at most", low=1, high=1000)
+    queue_policy: str = setting(
+        "latest", "latest: newest image first, older ones dropped; all: every one in order", choices=("latest", "all")
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class PairingConfig(QueueConfig):
     """Which scan belongs to which image."""
 
     pairing: str = setting(
@@ -176,13 +215,3 @@ class PairingConfig:
     lost_after: float = setting(
         1.0, "how long an image without any scan within sync_slop waits before it is dropped (s)", low=0.0, high=60.0
     )
-    max_age: float = setting(
-        0.0, "a pair whose image is older than this when its turn comes is dropped (s); 0: never", low=0.0, high=60.0
-    )
-    queue_size: int = setting(30, "images and scans that are kept at most", low=1, high=1000)
-    queue_policy: str = setting(
-        "latest", "latest: newest pair first, older ones dropped; all: every pair in order", choices=("latest", "all")
-    )
-
-    def __post_init__(self) -> None:
-        check(self)

@@ -69,13 +69,21 @@ class Pairer(Generic[Image, Scan]):
     again: what belongs to the time before is forgotten.
 
     lidars: names of the LiDARs. last_scan_for: with policy `image`, an image that finds no scan within the slop in
-    `max_wait` gets the last scans before it that are no older than this (s); 0: none.
-    counters: how often each thing happened: `paired`, `outdated` and `lidar_missing` among the pairs, and one name per
-    reason for which an image or scan went unused.
+    `max_wait` gets the last scans before it that are no older than this (s); 0: none. image_alone: with policy `image`,
+    one that then has none is a pair without scans; with no LiDAR at all every image is, at once.
+    counters: how often each thing happened: `paired`, `outdated`, `alone` and `lidar_missing` among the pairs, and one
+    name per reason for which an image or scan went unused.
     nearest_gap_ns: distance to the nearest partner of the last one that found none within the slop; None before.
     """
 
-    def __init__(self, config: PairingConfig, lidars: Sequence[str] = ("",), *, last_scan_for: float = 0.0) -> None:
+    def __init__(
+        self,
+        config: PairingConfig,
+        lidars: Sequence[str] = ("",),
+        *,
+        last_scan_for: float = 0.0,
+        image_alone: bool = False,
+    ) -> None:
         self._slop_ns, self._size = round(config.sync_slop * _NS), config.queue_size
         self._wait_ns = round(config.max_wait * _NS)
         self._lost_ns = max(self._wait_ns, round(config.lost_after * _NS))
@@ -84,8 +92,9 @@ class Pairer(Generic[Image, Scan]):
         offset_ns = round(config.points_offset * _NS)
         self._images = SensorQueue("image", "", round(config.image_offset * _NS))
         self._lidars = {name: SensorQueue("scan", name, offset_ns) for name in lidars}
-        self._first_lidar = self._lidars[lidars[0]]
-        self._leader = self._images if config.pairing == "image" else self._first_lidar
+        by_scan = config.pairing == "scan" and lidars
+        self._leader = self._lidars[lidars[0]] if by_scan else self._images
+        self._image_alone = image_alone and self._leader is self._images
         self._partners = [sensor for sensor in (self._images, *self._lidars.values()) if sensor is not self._leader]
         self._settled_ns: int | None = None
         self.counters: Counter[str] = Counter()
@@ -102,7 +111,8 @@ class Pairer(Generic[Image, Scan]):
 
     def add_scan(self, stamp_ns: int, scan: Scan, now_ns: int, lidar: str | None = None) -> list[Pair[Image, Scan]]:
         """Take a scan of `lidar` (None: the first); return the pairs that are settled now."""
-        return self._add(self._first_lidar if lidar is None else self._lidars[lidar], stamp_ns, scan, now_ns)
+        sensor = next(iter(self._lidars.values())) if lidar is None else self._lidars[lidar]
+        return self._add(sensor, stamp_ns, scan, now_ns)
 
     def poll(self, now_ns: int) -> list[Pair[Image, Scan]]:
         """Return the pairs that are settled at `now_ns`; call it at least every few milliseconds."""
@@ -145,7 +155,8 @@ class Pairer(Generic[Image, Scan]):
             return True
         waited_ns = now_ns - entry.arrival_ns
         if not self._suffices(self._near(entry)):
-            return waited_ns >= (self._wait_ns if self._last_scans(entry) else self._lost_ns)
+            waits_less = self._image_alone or self._last_scans(entry)
+            return waited_ns >= (self._wait_ns if waits_less else self._lost_ns)
         alive = [now_ns - sensor.arrival_ns <= self._lost_ns for sensor in self._partners]
         held = any(lives and not done for lives, done in zip(alive, final, strict=True))
         return waited_ns >= self._wait_ns or (any(final) and not held)
@@ -160,9 +171,10 @@ class Pairer(Generic[Image, Scan]):
         outdated = not self._suffices(near)
         if outdated:
             near = self._last_scans(entry)
-        if not near:
+        if not near and not self._image_alone:
             self._count_alone(entry)
             return None
+        outdated = outdated and bool(near)
         near[self._leader] = entry
         image = near.pop(self._images)
         if image.used:
@@ -194,6 +206,8 @@ class Pairer(Generic[Image, Scan]):
         self.counters["paired"] += 1
         if outdated:
             self.counters["outdated"] += 1
+        elif self._lidars and not scans:
+            self.counters["alone"] += 1
         elif len(scans) < len(self._lidars):
             self.counters["lidar_missing"] += 1
 

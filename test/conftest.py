@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import gettempdir
@@ -113,9 +113,81 @@ def make_toy(tmp_path: Path) -> MakeToy:
     return make
 
 
+@pytest.fixture
+def make_metric(tmp_path: Path) -> MakeToy:
+    """Make a small metric model: depth = focal length / 100 px x (1 m + red / 255), sky where green is 255, invalid
+    where blue is. focal: what its focal head finds, in pixels; None: it has none. Of task relative the
+    same is called inverse depth."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    from depth_ros.models.card import CARD_KEY, ModelCard
+
+    def make(name: str = "metre", focal: float | None = None, sigma: bool = False, **card: Any) -> Path:
+        path, image = tmp_path / f"{name}.onnx", [1, "height", "width"]
+        depth = "inverse_depth" if card.get("task") == "relative" else "depth"
+        steps = [
+            ("Gather", ["intrinsics", "first"], "fx", {"axis": 1}),
+            ("Greater", ["fx", "zero"], "known", {}),
+            ("Where", ["known", "fx", "own"], "used", {}),
+            ("Cast", ["image"], "colours", {"to": TensorProto.FLOAT}),
+            ("Div", ["colours", "byte"], "shares", {}),
+            ("Gather", ["shares", "first"], "red", {"axis": 3}),
+            ("Gather", ["shares", "second"], "green", {"axis": 3}),
+            ("Gather", ["shares", "third"], "blue", {"axis": 3}),
+            ("Add", ["red", "one"], "metres", {}),
+            ("Div", ["used", "hundred"], "scale", {}),
+            ("Mul", ["metres", "scale"], depth, {}),
+            ("Mul", [depth, "tenth"], "sigma", {}),
+            ("GreaterOrEqual", ["green", "one"], "is_sky", {}),
+            ("GreaterOrEqual", ["blue", "one"], "is_bad", {}),
+            ("Where", ["is_sky", "two", "one"], "or_sky", {}),
+            ("Where", ["is_bad", "zero", "or_sky"], "validity", {}),
+            ("Cast", ["validity"], "valid", {"to": TensorProto.UINT8}),
+            ("Identity", ["own"], "focal", {}),
+        ]
+        if focal is None:
+            steps.pop()
+        constants = {"zero": 0.0, "one": 1.0, "two": 2.0, "tenth": 0.1, "hundred": 100.0, "byte": 255.0}
+        floats = [helper.make_tensor(n, TensorProto.FLOAT, [], [value]) for n, value in constants.items()]
+        floats.append(helper.make_tensor("own", TensorProto.FLOAT, [1], [focal or 1e-9]))
+        places = [helper.make_tensor(n, TensorProto.INT64, [], [i]) for i, n in enumerate(("first", "second", "third"))]
+        gives = {depth: image, **({"sigma": image} if sigma else {}), "valid": image}
+        gives |= {} if focal is None else {"focal": [1]}
+        kinds = {"image": TensorProto.UINT8, "valid": TensorProto.UINT8}
+        takes = {"image": [*image, 3], "intrinsics": [1, 4]}
+        graph = helper.make_graph(
+            [helper.make_node(kind, take, [give], **more) for kind, take, give, more in steps],
+            name,
+            *(
+                [helper.make_tensor_value_info(n, kinds.get(n, TensorProto.FLOAT), s) for n, s in some.items()]
+                for some in (takes, gives)
+            ),
+            [*floats, *places],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        facts = {"name": name, "version": "1.0", "task": "metric", "inputs": tuple(takes), "size_multiple": 8, **card}
+        helper.set_model_props(model, {CARD_KEY: ModelCard(**facts).to_json()})
+        onnx.save(model, path)
+        return path
+
+    return make
+
+
 @pytest.fixture(scope="session")
-def reserved_domain() -> Iterator[int]:
-    """Reserve a ROS domain on this machine: no other test run has it."""
+def domain() -> Iterator[int]:
+    """Run in a ROS domain that no other test run on this machine has, with a transport that never stalls."""
+    from depth_ros import nodes
+
+    with _reserved_domain() as chosen, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", str(chosen))
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        patch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(Path(nodes.__file__).parent / "fastdds_large.xml"))
+        yield chosen
+
+
+@contextmanager
+def _reserved_domain() -> Iterator[int]:
     for number in range(80):
         chosen = 20 + (os.getpid() + number) % 80
         with (Path(gettempdir()) / f"depth_ros_domain_{chosen}.lock").open("a") as lock, suppress(BlockingIOError):

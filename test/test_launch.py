@@ -19,16 +19,28 @@ import yaml
 ROOT = Path(__file__).parents[1]
 LAUNCH_FILES = sorted((ROOT / "launch").glob("*.launch.py"))
 DEPTH_COMES = Path(__file__).parent / "launched" / "depth_comes.py"
-MODULES = {"completion_node": "depth_ros.nodes.completion", "bag_player": "depth_ros.nodes.player"}
+MODULES = {
+    "completion_node": "depth_ros.nodes.completion",
+    "monocular_node": "depth_ros.nodes.monocular",
+    "bag_player": "depth_ros.nodes.player",
+}
 # The names of Nav2.
 ALWAYS = {"namespace", "params_file", "use_sim_time", "autostart", "use_respawn", "log_level"}
-SENSORS = {"image", "camera_info", "points", "odometry", "image_transport", "extrinsics_file", "model"}
+CAMERA = {"image", "camera_info", "image_transport", "model"}
+SENSORS = CAMERA | {"points", "odometry", "extrinsics_file"}
+OF_LAUNCH = {"monocular.launch.py": ("monocular_node", "monocular.yaml", CAMERA | {"calibration"})}
+"""Node, parameters and sensors of what does not start completion_node."""
 
 each_file = pytest.mark.parametrize("path", LAUNCH_FILES, ids=lambda path: path.name)
 
 
 def test_these_are_the_launch_files() -> None:
-    assert [path.name for path in LAUNCH_FILES] == ["cameras.launch.py", "completion.launch.py"]
+    assert [path.name for path in LAUNCH_FILES] == ["cameras.launch.py", "completion.launch.py", "monocular.launch.py"]
+
+
+def expected(path: Path) -> tuple[str, str, set[str]]:
+    """Return the node that a launch file starts, the file of its parameters, and its arguments about sensors."""
+    return OF_LAUNCH.get(path.name, ("completion_node", "completion.yaml", SENSORS))
 
 
 def arguments(path: Path) -> dict[str, Any]:
@@ -58,25 +70,27 @@ def test_executables_are_console_scripts_of_this_package(path: Path) -> None:
         for call in node_calls(path)
         if ast.literal_eval(call["package"]) == "depth_ros"
     }
-    assert "completion_node" in ours
+    assert expected(path)[0] in ours
     assert ours <= scripts & set(MODULES)
 
 
 @each_file
 def test_parameters_are_those_of_the_node(path: Path) -> None:
-    known = {*yaml.safe_load((ROOT / "config" / "completion.yaml").read_text())["/**"]["ros__parameters"]}
-    for assigned in ast.walk(ast.parse(path.read_text())):
-        if isinstance(assigned, ast.Assign) and getattr(assigned.targets[0], "id", "") == "parameters":
-            assert isinstance(assigned.value, ast.Dict)
-            assert {ast.literal_eval(key) for key in assigned.value.keys if key} <= known | {"use_sim_time"}
-        if isinstance(assigned, ast.Assign) and getattr(assigned.targets[0], "id", "") == "OVERRIDES":
-            assert set(ast.literal_eval(assigned.value)) <= known
+    known = {*yaml.safe_load((ROOT / "config" / expected(path)[1]).read_text())["/**"]["ros__parameters"]}
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Assign)]
+    (given,) = [node.value for node in nodes if getattr(node.targets[0], "id", "") == "parameters"]
+    (overrides,) = [node.value for node in nodes if getattr(node.targets[0], "id", "") == "OVERRIDES"]
+    assert isinstance(given, ast.Dict)
+    names = {ast.literal_eval(key) for key in given.keys if key}
+    assert "use_sim_time" in names
+    assert names <= known | {"use_sim_time"}
+    assert set(ast.literal_eval(overrides)) <= known
 
 
 @each_file
 def test_every_argument_is_described_and_used(path: Path) -> None:
     given = arguments(path)
-    assert given.keys() >= ALWAYS | SENSORS
+    assert given.keys() >= ALWAYS | expected(path)[2]
     for name, value in given.items():
         assert isinstance(value, ast.Tuple)
         assert len(ast.literal_eval(value.elts[1])) > 10, name
@@ -153,7 +167,7 @@ def started(launching: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     prefix, notes = tmp_path / "spies", tmp_path / "notes"
     shutil.copytree(launching, prefix, symlinks=True)
     notes.mkdir()
-    for package, name in (("depth_ros", "completion_node"), ("depth_ros", "bag_player"), ("rviz2", "rviz2")):
+    for package, name in (*(("depth_ros", name) for name in MODULES), ("rviz2", "rviz2")):
         script = prefix / "lib" / package / name
         script.parent.mkdir(exist_ok=True)
         (prefix / "share" / "ament_index" / "resource_index" / "packages" / package).touch()
@@ -195,7 +209,7 @@ def _read_note(note: list[str]) -> Started:
     remaps = dict(value.split(":=", 1) for flag, value in after if flag == "-r")
     parameters: dict[str, Any] = {}
     for flag, value in after:
-        if flag == "--params-file" and Path(value).name != "completion.yaml":
+        if flag == "--params-file" and Path(value).name not in ("completion.yaml", "monocular.yaml"):
             parameters |= yaml.load(Path(value).read_text(), _Loader)["/**"]["ros__parameters"]
         elif flag == "-p":
             parameters |= {name: yaml.safe_load(text) for name, text in [value.split(":=", 1)]}
@@ -203,6 +217,7 @@ def _read_note(note: list[str]) -> Started:
 
 
 COMPLETION, CAMERAS = ROOT / "launch" / "completion.launch.py", ROOT / "launch" / "cameras.launch.py"
+MONOCULAR = ROOT / "launch" / "monocular.launch.py"
 
 
 Start = Callable[..., list[Started]]
@@ -227,6 +242,15 @@ def test_the_remapped_topics_are_those_the_node_reads(started: Start) -> None:
 
     (node,) = started(COMPLETION)
     assert set(node.remaps) == set(INPUTS)
+
+
+@spying
+def test_the_monocular_node_reads_a_camera_alone(started: Start) -> None:
+    (node,) = started(MONOCULAR, model="m.onnx", calibration="none", image="/i")
+    assert (node.executable, set(node.remaps)) == ("monocular_node", {"image", "camera_info"})
+    assert node.parameters == {"use_sim_time": False, "autostart": True, "model": "m.onnx", "calibration": "none"}
+    player, node, rviz = started(MONOCULAR, bag="/some/bag", rviz="true")
+    assert (player.executable, node.executable, rviz.executable) == ("bag_player", "monocular_node", "rviz2")
 
 
 @spying

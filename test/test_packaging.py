@@ -15,7 +15,7 @@ import pytest
 import depth_ros
 
 ROOT = Path(__file__).parent.parent
-EXECUTABLES = {"completion_node", "bag_player", "depth_ros"}
+EXECUTABLES = {"completion_node", "monocular_node", "bag_player", "depth_ros"}
 
 
 def test_the_version_is_the_same_everywhere() -> None:

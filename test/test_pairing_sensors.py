@@ -14,8 +14,8 @@ from depth_ros.pairing import Pair, Pairer
 MS = 1_000_000
 
 
-def pairer(*lidars: str, last_scan_for: float = 0.0, **settings: Any) -> Pairer[str, str]:
-    return Pairer(PairingConfig(**settings), lidars or ("",), last_scan_for=last_scan_for)
+def pairer(*lidars: str, last_scan_for: float = 0.0, image_alone: bool = False, **settings: Any) -> Pairer[str, str]:
+    return Pairer(PairingConfig(**settings), lidars or ("",), last_scan_for=last_scan_for, image_alone=image_alone)
 
 
 def scans(pair: Pair[str, str]) -> list[str]:
@@ -171,3 +171,37 @@ def test_scans_of_a_lidar_that_died_before_a_jump_back_belong_to_no_image_after_
     for t in range(4700, 6000, 100):
         pairs += p.add_image(t * MS, f"again{t}", (5300 + t) * MS)
     assert pairs + p.poll(20_000 * MS) == []
+
+
+def test_an_image_that_is_let_alone_waits_for_its_scan_and_then_goes_without() -> None:
+    p = pairer(image_alone=True, max_wait=0.15)
+    p.add_scan(0, "s", 0)
+    assert [scans(pair) for pair in p.add_image(0, "i", 0)] == [["s"]]
+    assert p.add_image(200 * MS, "i", 200 * MS) == []
+    assert p.poll(349 * MS) == []
+    (alone,) = p.poll(350 * MS)
+    assert (alone.image_stamp_ns, alone.scans, alone.outdated) == (200 * MS, (), False)
+    p.add_image(400 * MS, "i", 400 * MS)
+    assert [scans(pair) for pair in p.add_scan(410 * MS, "late", 500 * MS)] == [["late"]]
+    assert dict(p.counters) == {"paired": 3, "alone": 1}
+
+
+def test_the_last_scan_goes_before_none() -> None:
+    p = pairer(image_alone=True, last_scan_for=0.3, max_wait=0.1)
+    p.add_scan(0, "s", 0)
+    pairs = [pair for t in (200, 400) for pair in (*p.add_image(t * MS, "i", t * MS), *p.poll((t + 100) * MS))]
+    assert [(len(pair.scans), pair.outdated) for pair in pairs] == [(1, True), (0, False)]
+
+
+def test_without_any_lidar_every_image_is_a_pair_at_once() -> None:
+    p: Pairer[str, str] = Pairer(PairingConfig(), (), image_alone=True)
+    stamps = [0, 100, 100, 200, 150, 300]
+    pairs = [pair for t in stamps for pair in p.add_image(t * MS, f"i{t}", t * MS)]
+    assert [pair.image_stamp_ns // MS for pair in pairs] == [0, 100, 200, 300]
+    assert not any(pair.scans for pair in pairs)
+    assert not p.waits
+    assert dict(p.counters) == {"paired": 4, "image_duplicate": 1, "image_out_of_order": 1}
+    jumped: Pairer[str, str] = Pairer(PairingConfig(), (), image_alone=True)
+    for t in (5000, 5100, 0, 100):
+        (pair,) = jumped.add_image(t * MS, f"i{t}", t * MS)
+        assert pair.image == f"i{t}"

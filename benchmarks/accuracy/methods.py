@@ -26,8 +26,8 @@ Depth = NDArray[np.float32]
 
 FARTHEST_M = 100.0
 SOURCES = Path(depth_ros.__file__).parent
-CODE = ("classical", "geometry")
-NETWORK_CODE = ("pipelines/learned.py", "models/model.py")
+CODE = ("*.py", *(f"{room}/*.py" for room in ("geometry", "messages", "classical", "engines", "models", "pipelines")))
+"""All that a completion may import: the rooms of ranks 0 to 5."""
 
 
 class Method(NamedTuple):
@@ -57,18 +57,19 @@ def network_methods(model: str, engine: tuple[tuple[str, str | bool | int], ...]
 
 
 def fingerprint(method: Method) -> str:
-    """Return a short hash of what decides the method's numbers: code, model file, settings.
-
-    What merely carries them (pipelines, engines) is left out: remove bench_output/accuracy when it changes them.
-    """
+    """Return a short hash of what decides the method's numbers: code, model file, settings."""
     network = Path(method.model).is_file()
     content = hashlib.sha256(repr([setting for setting in method.settings if setting[0] != "threads"]).encode())
     content.update(method.model.encode() if not network else Path(method.model).read_bytes())
-    for entry in (*CODE, *(NETWORK_CODE if network else ())):
-        for path in sorted((SOURCES / entry).rglob("*.py")) or [SOURCES / entry]:
-            content.update(path.read_bytes())
+    content.update(_code())
     content.update(Path(__file__).read_bytes() if method.model in FILLS else b"")
     return content.hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _code() -> bytes:
+    files = (path for pattern in CODE for path in sorted(SOURCES.glob(pattern)))
+    return b"".join(path.read_bytes() for path in files)
 
 
 def estimate(method: Method, frame: Frame, case: Case) -> Estimate:

@@ -15,7 +15,12 @@ from depth_ros.evaluation.tally import Tally, tally
 from depth_ros.parallel import parallel_map
 
 CACHE = Path("bench_output") / "accuracy"
-SCORING = tuple(SOURCES / "evaluation" / name for name in ("cases.py", "holdout.py", "tally.py", "calibration.py"))
+SCORING = (
+    Path(__file__).with_name("sets.py"),
+    *(SOURCES / "evaluation" / f"{name}.py" for name in ("cases", "holdout", "tally", "calibration", "metrics")),
+    *sorted(SOURCES.glob("bags/*.py")),
+)
+"""What decides, beside the method, what is scored and how."""
 
 
 class Scores(NamedTuple):

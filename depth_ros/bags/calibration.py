@@ -69,6 +69,22 @@ def read_extrinsics(path: str | Path) -> FloatArray:
     return read_calibration(path, size=(1, 1)).T_cam_lidar
 
 
+def read_camera(path: str | Path, size: tuple[int, int]) -> Camera:
+    """Read the camera alone, from a file of either layout, for an image of `size`; raises BagError."""
+    entries = Entries(Path(path))
+    if "P2" in entries:
+        return _camera(entries, entries.numbers("P2", 12).reshape(3, 4)[:, :3], size)
+    if "K" in entries:
+        return _key_value_camera(entries)
+    raise BagError(f"{path}: neither P2 (KITTI object layout) nor K (key-value layout) is there: add one")
+
+
+def named_points(path: str | Path) -> Path | None:
+    """Return the point file that a calibration file names; raises BagError when it cannot be read."""
+    entries = Entries(Path(path))
+    return entries.path.parent / entries.text("points") if "points" in entries else None
+
+
 def read_raw_calibration(folder: str | Path) -> Calibration:
     """Read the two calibration files of a KITTI raw date folder for the rectified left colour camera (02)."""
     cam = Entries(Path(folder) / RAW_CAMERA_FILE)
@@ -133,10 +149,14 @@ def _kitti(
     return Calibration(camera, rigid.compose(T_cam_rect, T_rect_ref, T_ref_lidar))
 
 
-def _key_value(entries: Entries) -> Calibration:
+def _key_value_camera(entries: Entries) -> Camera:
     distortion = entries.numbers("D") if "D" in entries else np.zeros(0)
     model = entries.text("distortion_model") if "distortion_model" in entries else "plumb_bob"
-    camera = _camera(entries, entries.numbers("K", 9).reshape(3, 3), entries.size("image_size"), distortion, model)
+    return _camera(entries, entries.numbers("K", 9).reshape(3, 3), entries.size("image_size"), distortion, model)
+
+
+def _key_value(entries: Entries) -> Calibration:
+    camera = _key_value_camera(entries)
     motion = _motion(entries, "T_cam_lidar", *_split(entries.numbers("T_cam_lidar", 12)))
     fields = tuple(entries.text("point_fields").split()) if "point_fields" in entries else KITTI_FIELDS
     points = entries.path.parent / entries.text("points") if "points" in entries else None

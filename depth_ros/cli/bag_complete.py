@@ -13,17 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from depth_ros.cli.options import (
-    MODEL_HELP,
-    add_engine,
-    add_extrinsics,
-    add_motion,
-    add_point_time,
-    add_topics,
-    chosen_completion,
-    chosen_point_time,
-    chosen_topics,
-)
+from depth_ros.cli.options import MODEL_HELP, add_engine, add_reading, chosen_completion, chosen_topics, open_chosen
 from depth_ros.errors import BagError, DepthRosError
 
 if TYPE_CHECKING:
@@ -53,10 +43,7 @@ def add_parser(subparsers: Any) -> None:
     add("--out", metavar="OUT", required=True, help="the bag to write")
     add("--model", default="auto", metavar="M", help=f"{MODEL_HELP} (%(default)s)")
     add_engine(parser)
-    add_topics(parser)
-    add_extrinsics(parser)
-    add_motion(parser)
-    add_point_time(parser)
+    add_reading(parser)
     add("--encoding", choices=("32FC1", "16UC1"), default="32FC1", help="depth in metres or millimetres (%(default)s)")
     add("--storage", choices=("mcap", "sqlite3"), default="mcap", help="format of the bag (%(default)s)")
     add("--overwrite", action="store_true", help="replace the bag that is there")
@@ -66,7 +53,6 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Complete, write, and say how many and how fast."""
-    from depth_ros.bags.source import open_source
     from depth_ros.bags.writer import BagWriter, write_depth
     from depth_ros.config import GuardConfig
     from depth_ros.pipelines.factory import make_pipeline
@@ -75,13 +61,7 @@ def run(args: argparse.Namespace) -> int:
     _check_apart(Path(args.bag), Path(args.out))
     # Guarded as the node is, so that equal pairs give equal depth.
     completion = _Completion(make_pipeline(chosen_completion(args, args.model), GuardConfig()))
-    source = open_source(
-        args.bag,
-        topics=topics,
-        extrinsics=args.extrinsics,
-        motion=args.motion,
-        point_time=chosen_point_time(args),
-    )
+    source = open_chosen(args, args.bag)
     images = _count_images(args.bag, topics)
     maps = completion.maps(_progress(source.samples(), images))
     # The first depth comes before the output is touched: a source that gives none costs no bag that was there.

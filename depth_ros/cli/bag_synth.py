@@ -35,7 +35,7 @@ def add_parser(subparsers: Any) -> None:
         default="spin32",
         help="spinning LiDAR of 16, 32 or 64 lines (%(default)s)",
     )
-    moving = "; the robot weaves, and its poses are on /tf and /odometry"
+    moving = "; the robot weaves, and its poses are on /tf and /odom"
     parser.add_argument("--turn", type=float, metavar="RAD_S", help=f"turn so fast, rad/s{moving}")
     parser.add_argument("--speed", type=float, metavar="M_S", help=f"drive so fast, m/s{moving}")
     parser.add_argument(

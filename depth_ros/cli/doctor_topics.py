@@ -23,10 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--topics", action="store_true", help="look at the live inputs instead: would depth come of them?"
     )
-    defaults = InspectOptions()
     for name in ("image", "camera_info", "points"):
         option = f"--{name.replace('_', '-')}"
-        group.add_argument(option, metavar="TOPIC", help=f"(default {getattr(defaults, name)})")
+        group.add_argument(option, metavar="TOPIC", help="(default: that of the running node, or the only one here)")
+    defaults = InspectOptions()
     group.add_argument(
         "--extrinsics", metavar="FILE", help="the node's extrinsics_file (default: /tf, where tf2_ros is)"
     )
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         from depth_ros.nodes.inspection import inspect
     except ImportError as error:
         raise NodeError(f"doctor --topics needs rclpy ({error}): source a ROS 2, or install its wheels") from error
-    inspection = inspect(options)
+    inspection = inspect(options, given)
     if args.json:
         print(json.dumps(asdict(inspection), indent=2))
     else:
@@ -52,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _findings(inspection: Inspection) -> Iterator[Finding]:
+    if inspection.chosen:
+        yield Finding("input", "topics", "note", inspection.chosen)
     for came in inspection.inputs:
         state = "ok" if came.topic.received else "missing"
         yield Finding("input", came.topic.name, state, _input(came))

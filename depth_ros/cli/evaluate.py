@@ -10,13 +10,10 @@ from typing import TYPE_CHECKING, Any
 from depth_ros.cli.options import (
     MODEL_HELP,
     add_engine,
-    add_extrinsics,
-    add_motion,
-    add_point_time,
-    add_topics,
+    add_reading,
     chosen_completion,
-    chosen_point_time,
     chosen_topics,
+    open_chosen,
     whole,
 )
 from depth_ros.errors import EvaluationError
@@ -31,10 +28,14 @@ EXAMPLE = """examples:
   depth_ros evaluate kitti/object_training --holdout 4 --phase all --model classical --model nearest
   depth_ros evaluate rgbd/nyu_basement --input points:500 --json -
   depth_ros evaluate MY_BAG --model mine.onnx --model auto --no-image
+  depth_ros evaluate rgbd/nyu_basement --input none --model metric.onnx
   depth_ros evaluate RECORDED_BAG --depth-topic /depth/image_rect --truth SYNTHETIC_BAG
   depth_ros evaluate TWO_CAMERAS --topic image=/left/image_raw --extrinsics calib.txt"""
 
-INPUT_HELP = "rings, points:N (random known pixels) or file:NAME (sparse depth of an RGB-D folder) (%(default)s)"
+INPUT_HELP = (
+    "rings, points:N (random known pixels), file:NAME (sparse depth of an RGB-D folder), or none: depth of the image "
+    "alone, by metric models (%(default)s)"
+)
 HOLDOUT_HELP = "every N-th ring is given (4; where the source has a truth 1, all rings)"
 
 
@@ -63,10 +64,7 @@ def add_parser(subparsers: Any) -> None:
     add_engine(parser)
     add("--depth-topic", metavar="TOPIC", help="score the depth that SOURCE, a bag, holds on this topic")
     add("--truth", metavar="BAG", help="with --depth-topic: the bag that holds the truth (SOURCE itself)")
-    add_topics(parser)
-    add_extrinsics(parser)
-    add_motion(parser)
-    add_point_time(parser)
+    add_reading(parser)
     add("--report", metavar="DIR", help="write report.html, metrics.json and pictures/ there")
     add(
         "--pictures",
@@ -97,29 +95,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _replayed(args: argparse.Namespace, folder: Path | None) -> Result:
-    from depth_ros.bags.source import open_source
-    from depth_ros.evaluation.cases import EvaluationConfig
+    from depth_ros.evaluation.cases import NONE, EvaluationConfig
     from depth_ros.evaluation.replay import NEAREST, replay
     from depth_ros.pipelines.completion import NAME as CLASSICAL
 
     if args.truth:
         raise EvaluationError("--truth goes with --depth-topic: add it, or leave --truth out")
     config = EvaluationConfig(input=args.input, holdout=args.holdout, phase=args.phase, seed=args.seed)
-    topics = chosen_topics(args.topic)
-    sources = [
-        open_source(
-            path,
-            topics=topics,
-            extrinsics=args.extrinsics,
-            sparse=config.file,
-            motion=args.motion,
-            point_time=chosen_point_time(args),
-        )
-        for path in args.sources
-    ]
     return replay(
-        sources,
-        args.model or ["auto", CLASSICAL, NEAREST],
+        [open_chosen(args, path, config.file) for path in args.sources],
+        args.model or (["auto"] if args.input == NONE else ["auto", CLASSICAL, NEAREST]),
         config,
         completion=chosen_completion(args),
         no_image=args.no_image,

@@ -85,10 +85,13 @@ def run_check(args: argparse.Namespace) -> int:
     """Read, build and run a model on made-up frames, and compare it with ONNX Runtime; what is wrong is an error."""
     from depth_ros.cli.model_build import parse_size
     from depth_ros.errors import ModelError
+    from depth_ros.models.card import check_data, read_card
     from depth_ros.models.model import Model
     from depth_ros.models.store import find_model
 
-    model = Model(find_model(args.model), args.engine, args.precision, args.threads)
+    path = find_model(args.model)
+    check_data(path, read_card(path))
+    model = Model(path, args.engine, args.precision, args.threads)
     model.check()
     size = parse_size(args.size) if args.size else tuple(side or 256 for side in model.fixed_size)
     differences, wrong = model.compare(*size)

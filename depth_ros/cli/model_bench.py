@@ -60,8 +60,9 @@ def _one(args: argparse.Namespace, path: Any, size: tuple[int, int]) -> list[dic
     from depth_ros.models.card import read_card
     from depth_ros.models.model import padded_size
 
-    rows, columns = padded_size(size, read_card(path).size_multiple)
-    return [measure(path, args.engine, (rows, columns), args.runs, args.precision, args.threads)]
+    card = read_card(path)
+    size, precision = padded_size(size, card.size_multiple), card.precision_for(args.precision)
+    return [measure(path, args.engine, size, args.runs, precision, args.threads)]
 
 
 def _here() -> list[str]:

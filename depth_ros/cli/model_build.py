@@ -56,13 +56,14 @@ def run(args: argparse.Namespace) -> int:
     from depth_ros.models.store import find_model
 
     path = find_model(args.model)
+    card = read_card(path)
     kind = _installed() if args.engine == "auto" else args.engine
     if find_spec(kind) is None:
         raise EngineError(ENGINES[kind].probe().reason)
-    engine: Any = ENGINES[kind](path, 0, args.precision)
+    engine: Any = ENGINES[kind](path, 0, card.precision_for(args.precision))
     rows = []
     for text in args.size or [SIZE]:
-        size = padded_size(parse_size(text), read_card(path).size_multiple)
+        size = padded_size(parse_size(text), card.size_multiple)
         with _bar(f"{kind} {size[1]}x{size[0]}") as listen:
             engine.on_progress = listen
             rows.append(_built(engine, size, anew=args.anew))
@@ -83,7 +84,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def _built(engine: TensorRtEngine, size: tuple[int, int], *, anew: bool) -> dict[str, Any]:
-    from depth_ros.engines.base import shapes_at
+    from depth_ros.engines.base import image_size, shapes_at
 
     shapes = shapes_at(engine.inputs, size)
     done = engine.build_ahead(shapes, anew=anew)
@@ -91,7 +92,7 @@ def _built(engine: TensorRtEngine, size: tuple[int, int], *, anew: bool) -> dict
     if not probe.reason:
         engine.fit(shapes)
     return {
-        "size": list(size),
+        "size": list(image_size(shapes) or size),
         "engine": engine.info._asdict(),
         "plan": done,
         "differences": {name: gate._asdict() for name, gate in engine.differences.items()},

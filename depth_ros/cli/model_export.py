@@ -19,9 +19,13 @@ EXAMPLE = """examples:
   depth_ros model export --weights runs/first/best.safetensors --out completion_f16.onnx --precision f16
   depth_ros model export --weights runs/first/best.safetensors --out completion_int8.onnx --precision int8 \\
       --calibration pools/first
+  depth_ros model export --transformers Depth-Anything-V2-Small-hf --preset depth-anything-v2-small --out network.onnx
+
+  depth_ros model export --weights runs/metric/best.safetensors --out metric.onnx --canvas 160x512
 
 The file appears only when it answers as torch does (f32: to 1e-4), or, INT8, when its errors on samples that it was not
-calibrated on are at most 2 % above those of the f32 file."""
+calibrated on are at most 2 % above those of the f32 file. With --transformers it is the bare network, for `model
+import` on a machine without torch; free in size where the architecture can be, and then checked at a second size."""
 PRECISIONS = ("f32", "f16", "int8", "int8-symmetric")
 
 
@@ -36,7 +40,12 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--weights", required=True, type=Path, metavar="FILE", help="safetensors of the completion network")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--weights", type=Path, metavar="FILE", help="safetensors of the completion or the metric network"
+    )
+    source.add_argument("--transformers", type=Path, metavar="FOLDER", help="checkpoint folder of a published model")
+    add("--preset", metavar="P", help="which model the folder holds: see depth_ros model fetch --list")
     add("--out", required=True, type=Path, metavar="FILE", help="the model file to write (.onnx)")
     add("--name", help="of the model (the name of the file)")
     add("--version", default="0", help="of the model (%(default)s)")
@@ -46,7 +55,8 @@ def add_parser(subparsers: Any) -> None:
         default="f32",
         help="f16: for GPUs; int8: for CPUs; int8-symmetric: for TensorRT (%(default)s)",
     )
-    add("--size", metavar="HxW", help="fixed height and width, multiples of 32 (free)")
+    add("--size", metavar="HxW", help="fixed height and width, of a completion network multiples of 32 (free)")
+    add("--canvas", metavar="HxW", help="what a metric network works on, multiples of 32 (that of the training)")
     add("--calibration", type=Path, metavar="POOL", help="training pool to calibrate and judge INT8 on")
     add(
         "--samples", type=whole(1), default=64, metavar="N", help="of the pool, to calibrate and to judge (%(default)s)"
@@ -73,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
     except ImportError as error:
         raise ExportError(f"exporting needs {error.name}: pip install torch onnx onnxscript onnxruntime") from error
 
+    if args.transformers is not None:
+        return _network(args)
     integer = args.precision.startswith("int8")
     if integer and args.calibration is None:
         raise ExportError("INT8 needs samples to measure ranges on: give --calibration POOL")
@@ -85,9 +97,40 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _network(args: argparse.Namespace) -> int:
+    """Export the bare network of a checkpoint, with the signature of its preset."""
+    from depth_ros.export.checkpoint import read_checkpoint
+    from depth_ros.export.network import Shapes, export_network
+    from depth_ros.export.presets import find_preset
+
+    if not args.preset:
+        raise ExportError("--transformers needs --preset: see depth_ros model fetch --list")
+    size = _size(args.size)
+    checkpoint = read_checkpoint(args.transformers, find_preset(args.preset))
+    apart = export_network(
+        checkpoint, args.out, None if size is None else Shapes(size, checkpoint.preset.prompt_size(size))
+    )
+    sizes = "free size" if size is None else f"{size[0]}x{size[1]}"
+    if args.json:
+        print(json.dumps({"network": str(args.out), "size": sizes, "apart": apart}, indent=2))
+        return 0
+    print(f"{args.out}: the network of {checkpoint.folder}, {sizes}, {apart:.0e} away from torch; next: model import")
+    return 0
+
+
 def _float(args: argparse.Namespace) -> tuple[ModelCard, str]:
+    from depth_ros.export.metric import export_metric, is_metric
     from depth_ros.export.to_onnx import export_completion
 
+    if is_metric(args.weights):
+        if args.precision != "f32":
+            raise ExportError(f"{args.weights} holds a metric network, which is exported as f32 alone")
+        made, found = export_metric(
+            args.weights, args.out, _card(args), size=_size(args.size), canvas=_size(args.canvas, "--canvas")
+        )
+        return made, f"against torch: {found}"
+    if args.canvas is not None:
+        raise ExportError(f"--canvas is for a metric network: {args.weights} holds none")
     card, found = export_completion(
         args.weights, args.out, _card(args), precision=args.precision, size=_size(args.size)
     )
@@ -123,13 +166,13 @@ def _card(args: argparse.Namespace) -> ModelCard:
     return ModelCard(args.name or args.out.stem, args.version, training=training, **texts)
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
+def _size(text: str | None, option: str = "--size") -> tuple[int, int] | None:
     if text is None:
         return None
     try:
         height, width = map(int, text.lower().split("x"))
     except ValueError:
-        raise ExportError(f"--size {text}: give height and width, such as 352x1216") from None
+        raise ExportError(f"{option} {text}: give height and width, such as 352x1216") from None
     return height, width
 
 

@@ -12,7 +12,7 @@ from depth_ros.errors import BagError
 from depth_ros.nodes.config import InputConfig
 
 if TYPE_CHECKING:
-    from depth_ros.bags.reader import PointTime
+    from depth_ros.bags.sample import FrameSource
 
 MODEL_HELP = "auto, classical, a bundled name or a model file"
 MOST_DIGITS = 18
@@ -39,8 +39,10 @@ def add_extrinsics(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_motion(parser: argparse.ArgumentParser) -> None:
-    """Add `--motion SOURCE`, which `bags.source.open_source` reads."""
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add all that says how a bag is read, `--topic` and `--extrinsics` among it, to be used by `open_chosen`."""
+    add_topics(parser)
+    add_extrinsics(parser)
     parser.add_argument(
         "--motion",
         default="auto",
@@ -48,11 +50,23 @@ def add_motion(parser: argparse.ArgumentParser) -> None:
         help="poses that move a bag's scans to the images' time (deskew): odometry, tf (frame odom), tf:FRAME, none, "
         "or auto: the first of these that the bag has (%(default)s)",
     )
-
-
-def add_point_time(parser: argparse.ArgumentParser) -> None:
-    """Add `--point-time-unit` and `--scan-stamp`, to be read with `chosen_point_time`."""
     _add_choices(parser, InputConfig, "point_time_unit", "scan_stamp")
+
+
+def open_chosen(args: argparse.Namespace, path: str, sparse: str | None = None) -> FrameSource:
+    """Open a bag or a folder of frames as the options of `add_reading` say; sparse: as `bags.source.open_source`."""
+    from depth_ros.bags.reader import PointTime
+    from depth_ros.bags.source import open_source
+
+    point_time = PointTime(args.point_time_unit, args.scan_stamp)
+    return open_source(
+        path,
+        topics=chosen_topics(args.topic),
+        extrinsics=args.extrinsics,
+        sparse=sparse,
+        motion=args.motion,
+        point_time=point_time,
+    )
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
@@ -66,13 +80,6 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 def chosen_completion(args: argparse.Namespace, model: str = "auto") -> CompletionConfig:
     """Return the settings that `--engine`, `--precision` and `--threads` make for a model."""
     return CompletionConfig(model=model, engine=args.engine, precision=args.precision, threads=args.threads)
-
-
-def chosen_point_time(args: argparse.Namespace) -> PointTime:
-    """Return what `--point-time-unit` and `--scan-stamp` say."""
-    from depth_ros.bags.reader import PointTime
-
-    return PointTime(args.point_time_unit, args.scan_stamp)
 
 
 def chosen_topics(given: Sequence[str] | None) -> dict[str, str] | None:

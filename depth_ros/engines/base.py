@@ -185,6 +185,11 @@ def shapes_at(specs: Sequence[TensorSpec], shape: tuple[int, int]) -> Shapes:
     return fixed
 
 
+def image_size(shapes: Shapes) -> tuple[int, int] | None:
+    """Return height and width of the images among the shapes of a graph's inputs; None when it takes none."""
+    return next(((shape[1], shape[2]) for shape in shapes.values() if len(shape) > 2), None)
+
+
 def count_threads(threads: int) -> int:
     """Return the number of threads that `threads` asks for; 0: the processors that we may use, at most MOST_THREADS."""
     if threads > 0:

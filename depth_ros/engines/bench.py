@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from depth_ros.engines import golden
-from depth_ros.engines.base import shapes_at
+from depth_ros.engines.base import image_size, shapes_at
 from depth_ros.engines.factory import make_engine
 from depth_ros.engines.tensorrt import TensorRtEngine
 
@@ -24,6 +24,8 @@ def measure(
     path: Path, kind: str, size: tuple[int, int], runs: int, precision: str = "auto", threads: int = 0
 ) -> dict[str, Any]:
     """Run a graph on a made-up frame of height and width `size`, `runs` times, and return what was seen.
+
+    A graph of fixed size runs at that: `size` in what is returned.
 
     stages_ms: `frame` is the call as a caller sees it; with TensorRT also `upload`, `compute` and `download`, as the
     GPU's clock tells them. frames_per_second: of many frames in a row, which some engines overlap. peak_memory_mb: of
@@ -45,7 +47,7 @@ def measure(
         whole = _milliseconds(lambda: [None for _ in engine.run_all(repeat(frame, runs))])
         return {
             "engine": engine.info._asdict(),
-            "size": list(size),
+            "size": list(image_size(shapes) or size),
             "runs": runs,
             "ready_seconds": round(ready, 3),
             "stages_ms": {stage: percentiles(times) for stage, times in stages.items()},

@@ -17,6 +17,8 @@ KEY, VALUE = 1, 2
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 FIXED_SIZE = {FIXED64: 8, FIXED32: 4}
 CHUNK = 1 << 20
+SIDECAR = ".data"
+"""What the name of a file has more that holds the weights of a model of over 2 GB."""
 
 
 class Field(NamedTuple):
@@ -57,9 +59,9 @@ def is_quantised(path: Path) -> bool:
 
 
 def content_sha256(path: Path) -> str:
-    """Return the SHA-256 of a whole file, with the weights that lie beside it (`<name>.data`); raises the same."""
+    """Return the SHA-256 of a whole file, with the weights that lie beside it (SIDECAR); raises the same."""
     digest = hashlib.sha256()
-    for part in filter(Path.is_file, (path, path.with_name(f"{path.name}.data"))):
+    for part in filter(Path.is_file, (path, path.with_name(path.name + SIDECAR))):
         with _opened(part) as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)

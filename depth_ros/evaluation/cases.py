@@ -21,11 +21,13 @@ Depth = NDArray[np.float32]
 
 DEFAULT_HOLDOUT, MOST_DIGITS = 4, 9
 OWN_TRUTH = "the truth that the source holds"
+NONE = "none"
+"""Input of what makes depth of the image alone."""
 PROTOCOL = (
     "Only reference depth under 80 m counts; LiDAR returns count after the see-through filter.",
     "Covered rows: image rows from the first to the last given point. Where a method gives no depth there, the nearest "
     "given point answers for it, and 'answered' is the share that it answered itself.",
-    "Outside the covered rows only a method's own answers are scored.",
+    "Outside the covered rows only a method's own answers are scored; so it is everywhere where nothing is given.",
     "Of points and file input the given pixels are not scored.",
     "Nearest fill gets the input after the protocol's see-through filter; a completion gets the raw points of the same "
     "rings and filters them itself.",
@@ -42,7 +44,7 @@ class EvaluationConfig:
     """
 
     input: str = setting(
-        "rings", "rings, points:N (N random known pixels) or file:NAME (an RGB-D folder's sparse depth)"
+        "rings", "rings, points:N (N random known pixels), file:NAME (an RGB-D folder's sparse depth) or none"
     )
     holdout: int = setting(0, "every n-th ring is given; 1 = all rings; 0 = all with a truth, else 4", low=0, high=64)
     phase: int = setting(0, "which ring of every n is given; -1 = each in turn", low=-1, high=63)
@@ -50,8 +52,8 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.input != "rings" and not self.points and not self.file:
-            raise EvaluationError(f"input is '{self.input}': give rings, points:N or file:NAME")
+        if self.input not in ("rings", NONE) and not self.points and not self.file:
+            raise EvaluationError(f"input is '{self.input}': give rings, points:N, file:NAME or none")
         if self.holdout and self.phase >= self.holdout:
             raise EvaluationError(
                 f"phase {self.phase} with holdout {self.holdout}: give 0 to {self.holdout - 1}, or all"
@@ -108,6 +110,8 @@ def make_cases(name: str, frame: Frame, truth: Depth | None, config: EvaluationC
         yield _points_case(name, frame, truth, config)
     elif config.file:
         yield _file_case(name, frame, truth, config)
+    elif config.input == NONE:
+        yield _image_case(name, frame, truth)
     else:
         yield from _rings_cases(name, frame, truth, config)
 
@@ -115,11 +119,14 @@ def make_cases(name: str, frame: Frame, truth: Depth | None, config: EvaluationC
 def score_case(source: str, method: str, case: Case, found: Estimate) -> list[Score]:
     """Score inside the rows that the input covers (whole and by range), and outside of them.
 
-    Inside, nearest fill answers where the method gives nothing; outside, only its own answers are scored.
+    Inside, nearest fill answers where the method gives nothing; outside, only its own answers are scored. Without any
+    input all is inside, and own answers alone are scored.
     """
     covered = holdout.covered_region(case.sparse)
     known = np.isfinite(case.reference) & (case.reference > 0) & (case.reference < holdout.MAX_REFERENCE_M)
     reference = np.where(known, case.reference, np.float32(0))
+    if not case.sparse.any():
+        return [Score(source, case.name, method, *row) for row in _alone(found, reference)]
     inside = np.where(covered, reference, np.float32(0))
     answer = holdout.answer_everywhere(found.depth, case.sparse, inside > 0)
     own = {"answered": 1 - answer.nearest_share, "time_ms": found.time_ms}
@@ -128,6 +135,13 @@ def score_case(source: str, method: str, case: Case, found: Estimate) -> list[Sc
     beyond = _outside(found, np.where(covered, np.float32(0), reference))
     rows = [(INSIDE, ALL_RANGES, whole), *((INSIDE, span, values) for span, values in spans.items())]
     return [Score(source, case.name, method, *row) for row in (*rows, (OUTSIDE, ALL_RANGES, beyond))]
+
+
+def _alone(found: Estimate, reference: Depth) -> Iterator[tuple[str, str, dict[str, float]]]:
+    own = np.where(np.isfinite(found.depth), reference, np.float32(0))
+    yield INSIDE, ALL_RANGES, {**_outside(found, reference), "time_ms": found.time_ms}
+    for span, values in metrics.score_by_range(found.depth, own).items():
+        yield INSIDE, span, values
 
 
 def _rings_cases(
@@ -169,6 +183,16 @@ def _file_case(name: str, frame: Frame, truth: Depth | None, config: EvaluationC
     sparse = frame.sparse_depth
     reference = np.where(sparse > 0, np.float32(0), truth)
     return frame, Case(name, _picture(frame), sparse, reference, f"{config.file}", OWN_TRUTH)
+
+
+def _image_case(name: str, frame: Frame, truth: Depth | None) -> tuple[Frame, Case]:
+    known, scored = truth, OWN_TRUTH
+    if known is None:
+        cloud, T_cam_lidar = _scan(frame)
+        known, scored = holdout.input_depth(cloud, T_cam_lidar, frame.camera.rectified()), "the returns of the scan"
+    given = replace(frame, points=None, sparse_depth=None)
+    nothing = np.zeros(known.shape, np.float32)
+    return given, Case(name, _picture(frame), nothing, known, "the image alone", scored)
 
 
 def _picture(frame: Frame) -> NDArray[np.uint8] | None:

@@ -50,6 +50,12 @@ def abs_rel(predicted: FloatArray, reference: FloatArray) -> float:
     return _mean(np.abs(p - r) / r)
 
 
+def silog(predicted: FloatArray, reference: FloatArray) -> float:
+    """Scale-invariant log error, 100 times the standard deviation of log depth errors (KITTI's depth prediction)."""
+    p, r = _pairs(predicted, reference)
+    return 100 * float(np.std(np.log(p) - np.log(r))) if p.size and (p > 0).all() else float("nan")
+
+
 def delta1(predicted: FloatArray, reference: FloatArray) -> float:
     """Share (0 to 1) of pixels whose depth is within a factor of 1.25 of the reference."""
     p, r = _pairs(predicted, reference)

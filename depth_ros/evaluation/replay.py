@@ -17,16 +17,16 @@ import numpy as np
 
 from depth_ros.bags.sample import FrameSource, Sample
 from depth_ros.classical.nearest import nearest_fill
-from depth_ros.config import CompletionConfig
+from depth_ros.config import CompletionConfig, MonocularConfig, without_lidar
 from depth_ros.errors import DepthRosError, EvaluationError
-from depth_ros.evaluation.cases import PROTOCOL, Case, Estimate, EvaluationConfig, make_cases, score_case
+from depth_ros.evaluation.cases import NONE, PROTOCOL, Case, Estimate, EvaluationConfig, make_cases, score_case
 from depth_ros.evaluation.plots import save_comparison
 from depth_ros.evaluation.report import PICTURES
 from depth_ros.evaluation.result import Picture, Result, Score
 from depth_ros.frame import Frame
 from depth_ros.parallel import parallel_map
 from depth_ros.pipelines.base import BUILD, Pipeline
-from depth_ros.pipelines.factory import make_pipeline, resolve
+from depth_ros.pipelines.factory import make_monocular, make_pipeline, resolve
 
 T = TypeVar("T")
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
@@ -37,10 +37,10 @@ _log = logging.getLogger("depth_ros")
 
 
 class Method(NamedTuple):
-    """What answers, by its name in tables; config: None is plain nearest fill."""
+    """What answers, by its name in tables; config: None is plain nearest fill, a bare MonocularConfig no completion."""
 
     name: str
-    config: CompletionConfig | None
+    config: MonocularConfig | None
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,9 @@ def replay(
     """
     if workers > 1 and not completion.threads:
         completion = replace(completion, threads=1)
-    methods = _methods(models, completion, no_image)
+    methods = _alone(models, completion) if config.input == NONE else _methods(models, completion, no_image)
+    if config.input == NONE and no_image:
+        raise EvaluationError("without image and without input there is nothing to make depth of: give one")
     facts = _run_by(methods)
     named = _named(sources)
     found: list[Outcome] = list(watch(parallel_map(_score_sample, _tasks(named, methods, config), workers)))
@@ -161,6 +163,11 @@ def _methods(models: Sequence[str], completion: CompletionConfig, no_image: bool
     return tuple(Method(*entry) for entry in methods.items())
 
 
+def _alone(models: Sequence[str], completion: CompletionConfig) -> tuple[Method, ...]:
+    """Name every model once, each to make depth of the image alone."""
+    return tuple(Method(model, without_lidar(replace(completion, model=model))) for model in dict.fromkeys(models))
+
+
 def _run_by(methods: Sequence[Method]) -> dict[str, str]:
     """Make the pipelines, and return what runs those that hold a model."""
     facts = [pipeline.facts for pipeline in map(_pipeline, methods) if pipeline is not None]
@@ -210,7 +217,9 @@ def _draw_sample(folder: Path, task: Task) -> list[Picture]:
 
 @lru_cache(maxsize=8)
 def _pipeline(method: Method) -> Pipeline | None:
-    return None if method.config is None else make_pipeline(method.config)
+    if isinstance(method.config, CompletionConfig):
+        return make_pipeline(method.config)
+    return None if method.config is None else make_monocular(method.config)
 
 
 def _estimate(method: Method, frame: Frame, case: Case) -> Estimate:

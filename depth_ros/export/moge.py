@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.export.layers import Layers
-from depth_ros.export.presets import Preset
+from depth_ros.export.preset import Preset
 
 GRID, ROUNDS = 64, 12
 """Shift and focal length are found on so many rows and columns of points, in so many rounds of Gauss-Newton."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from depth_ros.engines.onnx_runtime import OnnxRuntimeEngine
 from depth_ros.errors import ExportError
 
 Arrays = dict[str, NDArray[Any]]
+Frame = Callable[[int, int, int], Arrays]
 OUTPUTS = ("depth", "sigma")
 
 
@@ -63,11 +64,11 @@ def _one(height: int, width: int, seed: int) -> Arrays:
     }
 
 
-def answer(network: nn.Module, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
-    """Run the network in torch and return depth and sigma by name."""
+def answer(network: nn.Module, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] = OUTPUTS) -> Arrays:
+    """Run the network in torch and return what it gives by name."""
     with torch.inference_mode():
         found = network(*(torch.from_numpy(array) for array in inputs.values()))
-    return {name: tensor.numpy() for name, tensor in zip(OUTPUTS, found, strict=True)}
+    return {name: tensor.numpy() for name, tensor in zip(outputs, found, strict=True)}
 
 
 def difference(reference: NDArray[Any], found: NDArray[Any]) -> Difference:
@@ -79,17 +80,25 @@ def difference(reference: NDArray[Any], found: NDArray[Any]) -> Difference:
 
 
 def check_parity(
-    path: Path, network: nn.Module, sizes: Sequence[tuple[int, int]], gate: Difference, batch: int = 1
+    path: Path,
+    network: nn.Module,
+    sizes: Sequence[tuple[int, int]],
+    gate: Difference,
+    *,
+    frame: Frame = made_up,
+    outputs: Sequence[str] = OUTPUTS,
 ) -> Difference:
     """Compare a file in ONNX Runtime with the network at each size (height, width) and return the worst.
+
+    frame: makes the inputs of a height, width and seed. outputs: names of what the network gives.
 
     Raises ExportError when an output leaves the gate, EngineError when the file does not run.
     """
     engine, worst = OnnxRuntimeEngine(path), Difference(0, 0, 0)
     for seed, size in enumerate(sizes):
-        inputs = made_up(*size, seed, batch)
-        found, reference = engine.run(inputs), answer(network, inputs)
-        for name in OUTPUTS:
+        inputs = frame(*size, seed)
+        found, reference = engine.run(inputs), answer(network, inputs, outputs)
+        for name in outputs:
             got = difference(reference[name], found[name])
             if not got.within(gate):
                 raise ExportError(

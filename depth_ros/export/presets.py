@@ -1,142 +1,110 @@
-"""What is known of published depth models: how they take an image, what they give, where they come from."""
+"""The published depth models that can be imported: facts, each with where it was read.
+
+A fact that could not be read anywhere is empty here, and told by hand to the user. Nothing of these models was run for
+this table: no weights were at hand.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from depth_ros.errors import ExportError
+from depth_ros.export.preset import BYTE, HALF, Download, Preset, Resize
 
-Colour = tuple[float, float, float]
-IMAGENET_MEAN: Colour = (123.675, 116.28, 103.53)
-IMAGENET_STD: Colour = (58.395, 57.12, 57.375)
-BYTE: Colour = (255.0, 255.0, 255.0)
-HALF: Colour = (127.5, 127.5, 127.5)
 HUB = "https://huggingface.co/"
-
-
-@dataclass(frozen=True)
-class Resize:
-    """How an image comes to the size of the network.
-
-    policy: `native` (as it is), `stretch` (to `size`), `closest` (aspect kept, by the scale of the side that changes
-    least, to `multiple`), `longest` (aspect kept, longest side to that of `size`, then to `multiple`; OpenCV's area or
-    cubic), `inside` (aspect kept, padded to `size` with `colour` after the resize), `aspect` (padded to the aspect of
-    `size` with `colour`, then stretched). size: height and width. filter: a name of `resampling.matrix`. rounded: the
-    result is uint8. margin: reflected margin of ZoeDepth around the image. back: filter by which the answer is resized.
-    """
-
-    policy: str
-    size: tuple[int, int] = (0, 0)
-    multiple: int = 1
-    filter: str = "bilinear"
-    rounded: bool = False
-    colour: Colour = IMAGENET_MEAN
-    margin: bool = False
-    back: str = "bilinear"
-
-
-@dataclass(frozen=True)
-class Download:
-    """A file of a model: where it is had, and its SHA-256 (empty: not known)."""
-
-    url: str
-    sha256: str = ""
-
-
-@dataclass(frozen=True)
-class Preset:
-    """One published model: its signature, its pre- and post-processing, its provenance.
-
-    image, output: names that the graph's input and output go by; the first that the file has is taken. kind: what the
-    output holds: `depth`, `inverse_depth` (disparity), `log_depth`, `points` [N,3,h,w], or, of MoGe, `affine_points`
-    [N,H,W,3].
-    mean, std: of RGB 0..255, subtracted and divided. layout: NCHW or NHWC; channels: RGB or BGR.
-    canonical_focal: focal length (pixels of the network's input) for which the output is metric; 0: it is metric for
-    every camera. focal: output with the network's own focal length, `focal_unit` `pixels` (of its input) or `degrees`
-    (horizontal field of view); with pixels, the output is metric for that focal length.
-    sky: output above `sky_from` where there is sky. mask: output above 0.5 where depth is defined. confidence: output
-    that is 1 less the relative error. rays: input for unit viewing rays [N,3,H,W]. prompt: input for depth [N,1,H,W].
-    constants: inputs with a fixed value. limits: least and most depth (m) that is handed on.
-    source: page of the model. licence: of the weights (SPDX where there is one), empty = not stated there.
-    """
-
-    name: str
-    task: str
-    description: str
-    source: str
-    licence: str
-    image: tuple[str, ...]
-    output: tuple[str, ...]
-    resize: Resize
-    kind: str = "depth"
-    mean: Colour = IMAGENET_MEAN
-    std: Colour = IMAGENET_STD
-    layout: str = "NCHW"
-    channels: str = "RGB"
-    canonical_focal: float = 0.0
-    focal: str = ""
-    focal_unit: str = "pixels"
-    sky: str = ""
-    sky_from: float = 0.3
-    mask: str = ""
-    confidence: str = ""
-    scale: str = ""
-    rays: str = ""
-    prompt: str = ""
-    prompt_rows: int = 192
-    constants: tuple[tuple[str, int], ...] = ()
-    limits: tuple[float, float] = (0.001, 10000.0)
-    downloads: tuple[Download, ...] = ()
-
-
 TRANSFORMERS = (("pixel_values", "image", "input"), ("predicted_depth", "depth", "output"))
-_DPT = Resize("closest", (518, 518), 14, "pil_bicubic", rounded=True, back="cubic")
-_ANYTHING = Preset(
-    "depth-anything-v2-small",
-    "relative",
-    "Depth Anything V2, ViT-S: relative disparity",
-    f"{HUB}depth-anything/Depth-Anything-V2-Small",
-    "Apache-2.0",
-    *TRANSFORMERS,
-    _DPT,
-    "inverse_depth",
-    downloads=(Download(f"{HUB}onnx-community/depth-anything-v2-small/resolve/main/onnx/model.onnx"),),
-)
-_METRIC3D = Preset(
-    "metric3d-v2-small",
-    "metric",
-    "Metric3D v2, ViT-S: depth in a canonical camera of 1000 px",
-    f"{HUB}onnx-community/metric3d-vit-small",
-    "CC0-1.0",
-    ("pixel_values", "image"),
-    ("predicted_depth", "pred_depth"),
-    Resize("inside", (616, 1064), 28, "bilinear", rounded=True),
-    # The exported graph subtracts mean and divides by deviation itself.
-    mean=(0.0, 0.0, 0.0),
-    std=(1.0, 1.0, 1.0),
-    canonical_focal=1000.0,
-    confidence="confidence",
-    limits=(0.001, 300.0),
-    downloads=(Download(f"{HUB}onnx-community/metric3d-vit-small/resolve/main/onnx/model.onnx"),),
-)
-_MOGE = Preset(
-    "moge-2-small",
-    "metric",
-    "MoGe-2, ViT-S with normals: affine point map with metric scale",
-    f"{HUB}Ruicheng/moge-2-vits-normal-onnx",
-    "MIT",
-    ("image",),
-    ("points",),
-    Resize("native"),
-    "affine_points",
-    mean=(0.0, 0.0, 0.0),
-    std=BYTE,
-    mask="mask",
-    scale="metric_scale",
-    constants=(("num_tokens", 1800),),
-    downloads=(Download(f"{HUB}Ruicheng/moge-2-vits-normal-onnx/resolve/main/model.onnx"),),
-)
-_DEPTH_PRO = Preset(
+DPT_LIKE = Resize("closest", (518, 518), 14, "pil_bicubic", rounded=True, back="cubic")
+
+
+def _onnx(repository: str, file: str, sha256: str = "") -> Download:
+    return Download(f"{HUB}{repository}/resolve/main/{file}", sha256)
+
+
+# Signature: the model cards of onnx-community. Size and filter: preprocessor_config.json of all V2 checkpoints (518,
+# multiples of 14, resample 3). Licences: README of DepthAnything/Depth-Anything-V2. Sums: two public manifests of
+# downloads name that of small, one (with the size that the file listing shows) that of base, none was found of large.
+def _anything(size: str, licence: str, sha256: str) -> Preset:
+    return Preset(
+        f"depth-anything-v2-{size}",
+        "relative",
+        f"Depth Anything V2, ViT-{size[0].upper()}: relative disparity",
+        f"{HUB}depth-anything/Depth-Anything-V2-{size.capitalize()}",
+        licence,
+        *TRANSFORMERS,
+        DPT_LIKE,
+        "inverse_depth",
+        downloads=(_onnx(f"onnx-community/depth-anything-v2-{size}", "onnx/model.onnx", sha256),),
+        architecture="depth_anything",
+        checkpoint=f"{HUB}depth-anything/Depth-Anything-V2-{size.capitalize()}-hf",
+    )
+
+
+# max_depth 20 and 80: README of the repository's metric_depth. No ONNX file of them was found whose origin is known.
+def _anything_metric(place: str, most: float) -> Preset:
+    page = f"{HUB}depth-anything/Depth-Anything-V2-Metric-{place.capitalize()}-Small-hf"
+    return replace(
+        _anything("small", "Apache-2.0", ""),
+        name=f"depth-anything-v2-metric-{place}",
+        task="metric",
+        kind="depth",
+        description=f"Depth Anything V2, metric, {place}",
+        source=page,
+        limits=(0.001, most),
+        downloads=(),
+        checkpoint=page,
+    )
+
+
+# Input, outputs, opset 11, output of the input's size: read from the file by a user, and Metric3D issue 117. The graph
+# normalises: preprocessor_config.json says do_rescale and do_normalize false. Size, padding, f r / 1000: hubconf.py and
+# issue 141. Licence: the authors' (code, and a card of the weights); the page of the ONNX files says CC0-1.0. Sums: the
+# hub shows those of the half-precision files; of the f32 files of small and large none was found; giant2 is taken in
+# half precision, whose two files two public manifests name.
+def _metric3d(size: str, *downloads: Download) -> Preset:
+    return Preset(
+        f"metric3d-v2-{size}",
+        "metric",
+        f"Metric3D v2, ViT {size}: depth in a canonical camera of 1000 px",
+        f"{HUB}onnx-community/metric3d-vit-{size}",
+        "BSD-2-Clause",
+        ("pixel_values", "image"),
+        ("predicted_depth", "pred_depth"),
+        Resize("inside", (616, 1064), 28, "bilinear", rounded=True),
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        canonical_focal=1000.0,
+        confidence="confidence",
+        limits=(0.001, 300.0),
+        downloads=downloads or (_onnx(f"onnx-community/metric3d-vit-{size}", "onnx/model.onnx"),),
+    )
+
+
+# Signature and files: docs/onnx.md of microsoft/MoGe. Sums: four public manifests of downloads agree. Licence: README.
+def _moge(size: str, sha256: str) -> Preset:
+    repository = f"Ruicheng/moge-2-vit{size[0]}-normal-onnx"
+    return Preset(
+        f"moge-2-{size}",
+        "metric",
+        f"MoGe-2, ViT-{size[0].upper()} with normals: affine point map with metric scale",
+        f"{HUB}{repository}",
+        "MIT",
+        ("image",),
+        ("points",),
+        Resize("native"),
+        "affine_points",
+        mean=(0.0, 0.0, 0.0),
+        std=BYTE,
+        mask="mask",
+        scale="metric_scale",
+        # Of the 1200 to 3600 that the network was trained for, what its authors export with.
+        constants=(("num_tokens", 1800),),
+        downloads=(_onnx(repository, "model.onnx", sha256),),
+    )
+
+
+# Signature, names and sizes of the two files: model card and file listing. Depth for its own focal length at a width of
+# 1536: depth_pro.py of apple/ml-depth-pro, of which this is an export. No sums were found.
+DEPTH_PRO = Preset(
     "depth-pro",
     "metric",
     "Depth Pro: depth for its own focal length, rescaled to the camera's",
@@ -148,86 +116,54 @@ _DEPTH_PRO = Preset(
     mean=HALF,
     std=HALF,
     focal="focallength_px",
-    limits=(0.001, 10000.0),
     downloads=(
-        Download(f"{HUB}onnx-community/DepthPro-ONNX/resolve/main/onnx/model.onnx"),
-        Download(f"{HUB}onnx-community/DepthPro-ONNX/resolve/main/onnx/model.onnx_data"),
+        _onnx("onnx-community/DepthPro-ONNX", "onnx/model.onnx"),
+        _onnx("onnx-community/DepthPro-ONNX", "onnx/model.onnx_data"),
     ),
 )
 
-
-def _anything(size: str, licence: str) -> Preset:
-    return replace(
-        _ANYTHING,
-        name=f"depth-anything-v2-{size}",
-        description=f"Depth Anything V2, ViT-{size[0].upper()}: relative disparity",
-        source=f"{HUB}depth-anything/Depth-Anything-V2-{size.capitalize()}",
-        licence=licence,
-        downloads=(Download(f"{HUB}onnx-community/depth-anything-v2-{size}/resolve/main/onnx/model.onnx"),),
-    )
-
-
-def _anything_metric(place: str, data: str, most: float) -> Preset:
-    return replace(
-        _ANYTHING,
-        name=f"depth-anything-v2-metric-{place}",
-        task="metric",
-        kind="depth",
-        description=f"Depth Anything V2, metric, {place}",
-        source=f"{HUB}depth-anything/Depth-Anything-V2-Metric-{data}-Small",
-        licence="Apache-2.0",
-        limits=(0.001, most),
-        downloads=(),
-    )
-
-
-def _metric3d(size: str) -> Preset:
-    page = f"{HUB}onnx-community/metric3d-vit-{size}"
-    return replace(
-        _METRIC3D,
-        name=f"metric3d-v2-{size}",
-        description=f"Metric3D v2, ViT {size}: depth in a canonical camera of 1000 px",
-        source=page,
-        downloads=(Download(f"{page}/resolve/main/onnx/model.onnx"),),
-    )
-
-
-def _moge(size: str) -> Preset:
-    page = f"{HUB}Ruicheng/moge-2-vit{size[0]}-normal-onnx"
-    return replace(
-        _MOGE,
-        name=f"moge-2-{size}",
-        description=f"MoGe-2, ViT-{size[0].upper()} with normals: affine point map with metric scale",
-        source=page,
-        downloads=(Download(f"{page}/resolve/main/model.onnx"),),
-    )
-
-
 _ALL = (
-    _ANYTHING,
-    _anything("base", "CC-BY-NC-4.0"),
-    _anything("large", "CC-BY-NC-4.0"),
-    _anything_metric("indoor", "Hypersim", 20.0),
-    _anything_metric("outdoor", "VKITTI", 80.0),
+    _anything("small", "Apache-2.0", "afb6a5c28f3b6bf1618c6e43f02073ef9dfdc70e937502d51603e57b0a1df10c"),
+    _anything("base", "CC-BY-NC-4.0", "dab40f67d5ead5e0ed52acfae41a717a708b02bc57f6cb761c5de828f26a7289"),
+    _anything("large", "CC-BY-NC-4.0", ""),
+    _anything_metric("indoor", 20.0),
+    _anything_metric("outdoor", 80.0),
+    # f r / 300: the authors' code scales by the focal length at the network's input (utils/alignment.py, with the
+    # intrinsics of the resized image), and so does the exporter of this ONNX file, ika-rwth-aachen's ROS package; its
+    # README shortens that to f / 300. Sky from 0.3: alignment.py. Steps of the resize: utils/io/input_processor.py.
     Preset(
         "depth-anything-3-metric",
         "metric",
         "Depth Anything 3 metric, ViT-L: canonical depth for 300 px, and sky",
         f"{HUB}depth-anything/DA3METRIC-LARGE",
         "Apache-2.0",
-        ("pixel_values", "image", "input"),
+        ("image", "pixel_values", "input"),
         ("depth", "depth_raw", "predicted_depth"),
         Resize("longest", (504, 504), 14, rounded=True),
         canonical_focal=300.0,
         sky="sky",
         limits=(0.001, 1000.0),
+        downloads=(_onnx("TillBeemelmanns/Depth-Anything-V3-ONNX", "DA3METRIC-LARGE.onnx"),),
     ),
-    _METRIC3D,
+    _metric3d("small"),
     _metric3d("large"),
-    _metric3d("giant2"),
-    _DEPTH_PRO,
+    _metric3d(
+        "giant2",
+        _onnx(
+            "onnx-community/metric3d-vit-giant2",
+            "onnx/model_fp16.onnx",
+            "8ae9cb119397b42dedede351ea648d3cfcb26b6fa7d2eb537d43508c7fe4f72e",
+        ),
+        _onnx(
+            "onnx-community/metric3d-vit-giant2",
+            "onnx/model_fp16.onnx_data",
+            "7ebc3f5e95bd919d14b2aa5c1837cbb2c31f9276a5600adf4418b2b78353f4fd",
+        ),
+    ),
+    DEPTH_PRO,
+    # Canonical inverse depth and field of view: post_process_depth_estimation of transformers.
     replace(
-        _DEPTH_PRO,
+        DEPTH_PRO,
         name="depth-pro-transformers",
         description="Depth Pro as transformers exports it: canonical inverse depth and field of view",
         source=f"{HUB}apple/DepthPro-hf",
@@ -235,9 +171,11 @@ _ALL = (
         canonical_focal=1536.0,
         focal="field_of_view",
         focal_unit="degrees",
-        limits=(0.001, 10000.0),
         downloads=(),
+        architecture="depth_pro",
+        checkpoint=f"{HUB}apple/DepthPro-hf",
     ),
+    # Sizes, margin, mean: preprocessor_config.json of the checkpoint and its image processor. Licence: its page.
     Preset(
         "zoedepth",
         "metric",
@@ -248,7 +186,25 @@ _ALL = (
         Resize("closest", (384, 512), 32, "bilinear_corners", margin=True, back="cubic"),
         mean=HALF,
         std=HALF,
+        architecture="zoedepth",
+        checkpoint=f"{HUB}Intel/zoedepth-nyu-kitti",
     ),
+    # preprocessor_config.json of Intel/dpt-large; that of the checkpoint in the folder goes before. Licence: its page.
+    Preset(
+        "dpt",
+        "relative",
+        "DPT (MiDaS): relative disparity",
+        f"{HUB}Intel/dpt-large",
+        "Apache-2.0",
+        *TRANSFORMERS,
+        Resize("stretch", (384, 384), filter="pil_bilinear", rounded=True, back="cubic"),
+        "inverse_depth",
+        mean=HALF,
+        std=HALF,
+        architecture="dpt",
+        checkpoint=f"{HUB}Intel/dpt-large",
+    ),
+    # Signature: unidepth/models/unidepthv2/export.py with --with-camera; steps: infer() of unidepthv2.py.
     Preset(
         "unidepth-v2",
         "metric",
@@ -260,21 +216,26 @@ _ALL = (
         Resize("aspect", (462, 630), 14),
         kind="points",
         rays="rays",
+        by_hand="run unidepth/models/unidepthv2/export.py --with-camera of github.com/lpiccinelli-eth/UniDepth",
     ),
-    _MOGE,
-    _moge("base"),
-    _moge("large"),
+    _moge("small", "24eacb5dc7a2c54c7bc98f7de085ffbed79ad006ea5b664c2c2cdc02ff3a52f0"),
+    _moge("base", "bbf14e07a30f11e69d36ab861590123f5598ababcbc8946a063eb4a966f35a21"),
+    _moge("large", "afbc4ccc3450298f3afb35b90f015f4c4f552dea21dc6470d5f7b78b77e2d751"),
+    # 756 and multiples of 14: preprocessor_config.json of the checkpoint; licence: its page. The hub's scanner marked
+    # seven ONNX files of this repository as suspicious; a checkpoint of safetensors can hold nothing of the kind.
     Preset(
         "promptda",
         "completion",
         "Prompt Depth Anything, ViT-S: depth, prompted by LiDAR",
-        f"{HUB}onnx-community/promptda_vits_hf",
-        "",
+        f"{HUB}depth-anything/prompt-depth-anything-vits-hf",
+        "Apache-2.0",
         ("pixel_values", "image"),
         ("predicted_depth", "depth"),
-        Resize("closest", (756, 756), 14, "pil_bicubic", rounded=True, back="cubic"),
+        replace(DPT_LIKE, size=(756, 756)),
         prompt="prompt_depth",
-        downloads=(Download(f"{HUB}onnx-community/promptda_vits_hf/resolve/main/onnx/model.onnx"),),
+        downloads=(_onnx("onnx-community/promptda_vits_hf", "onnx/model.onnx"),),
+        architecture="prompt_depth_anything",
+        checkpoint=f"{HUB}depth-anything/prompt-depth-anything-vits-hf",
     ),
 )
 PRESETS = {preset.name: preset for preset in _ALL}

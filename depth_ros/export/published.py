@@ -8,29 +8,39 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from depth_ros.engines.onnx_file import read_metadata
+from depth_ros.engines.onnx_file import SIDECAR, read_metadata
 from depth_ros.errors import DepthRosError, ExportError
 from depth_ros.export.cards import write_card
-from depth_ros.export.presets import Preset
+from depth_ros.export.external import copy_weights, embed, is_external, place_of
+from depth_ros.export.preset import Preset
 from depth_ros.export.resampling import Plan, plan
-from depth_ros.export.wrapping import Network, Sizes, wrap
-from depth_ros.models.card import ModelCard
+from depth_ros.export.wrapping import Network, Sizes, map_size, wrap
+from depth_ros.models.card import DATA_SUM, ModelCard
 from depth_ros.models.fetch import file_sha256
 from depth_ros.models.model import Model
 
 OLDEST_OPSET = 13
 """Of which the layers around the network are made; files of older opsets are converted."""
-SIDECAR = ".data"
+MANY = 1024
+"""Numbers in a constant above which it holds weights, and no shape or axis."""
 
 
 def import_published(
-    source: Path, out: Path, preset: Preset, size: tuple[int, int], *, sha256: str = "", version: str = "0"
+    source: Path,
+    out: Path,
+    preset: Preset,
+    size: tuple[int, int],
+    *,
+    sha256: str = "",
+    version: str = "0",
+    weights: str = "",
 ) -> ModelCard:
     """Write `out`, a model of the contract for images of height and width `size`, and return its card.
 
     source: ONNX file with the signature of the preset, its external data beside it; where there is such data, `out` has
-    them in one file beside it, `<out>.data`. sha256: what the file's SHA-256 must be, beside that of the preset. The
-    file appears only when the answers to made-up frames keep the contract.
+    them in one file beside it, `<out>.data`. sha256: what the file's SHA-256 must be; empty: one that the preset knows.
+    weights: SHA-256 of the checkpoint that the file was made of; empty: the card names the file itself. The file
+    appears only when the answers to made-up frames keep the contract.
 
     Raises ExportError, EngineError or ModelError, in one line, when the file is not whole, not the one that is
     expected, has another signature, an opset that cannot be converted, or when its answers break the contract.
@@ -38,16 +48,16 @@ def import_published(
     if out.resolve() == source.resolve():
         raise ExportError(f"{out} is the file that is imported: give another name to what is made of it")
     read_metadata(source)
-    digest = _check_sum(source, preset, sha256)
-    model, external = _read(source)
+    model = _read(source)
     network = _network(source, preset, _converted(source, model))
+    digest = _check_sum(source, preset, sha256)
     steps = plan(preset.resize, size, _declared(preset, network.inputs[network.image]))
-    _check_map(source, preset, network, steps)
+    _check_maps(source, preset, network, steps)
     try:
         with TemporaryDirectory(prefix=".import", dir=out.parent) as folder:
             made = Path(folder, out.name)
-            _save(wrap(network, preset, steps, size), made, external)
-            card = write_card(made, _card(made, preset, steps, digest, version))
+            _save(wrap(network, preset, steps, size), made, source.parent)
+            card = write_card(made, _card(made, preset, steps, weights or digest, version))
             _check_answers(made, out)
             for path in sorted(Path(folder).iterdir(), reverse=True):
                 os.replace(path, out.parent / path.name)
@@ -65,40 +75,61 @@ def _check_sum(source: Path, preset: Preset, sha256: str) -> str:
     expected = [sha256.lower()] if sha256 else known
     if expected and digest not in expected:
         raise ExportError(
-            f"{source} is not the file that is expected: its SHA-256 is {digest[:12]}..., not {expected[0][:12]}...: "
-            f"fetch it again"
+            f"{source} is not the file that is expected: its SHA-256 is {digest}, not {expected[0]}: fetch it again, "
+            f"or say --sha256 {digest} when it is the one that is meant"
         )
     return digest
 
 
-def _read(source: Path) -> tuple[Any, bool]:
-    """Return the ModelProto, weights included, and whether they lie in files of their own."""
+def _read(source: Path) -> Any:
+    """Return the ModelProto; weights in files of their own stay there, shapes and axes do not."""
     import onnx
 
     try:
         model = onnx.load(source, load_external_data=False)
-        external = any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer)
     except Exception as error:  # protobuf and onnx raise what they like
         raise ExportError(f"{source} cannot be read as ONNX: {_line(error)}") from error
-    try:
-        onnx.load_external_data_for_model(model, str(source.parent))
-    except Exception as error:
-        raise ExportError(f"{source}: its external data are not beside it ({_line(error)}): fetch them too") from error
-    return model, external
+    for tensor in filter(is_external, model.graph.initializer):
+        place = place_of(tensor)
+        path = source.parent / place.name
+        if place.name != Path(place.name).name or not path.is_file():
+            raise ExportError(f"{source}: its external data, {place.name}, are not beside it: fetch them too")
+        if path.stat().st_size < place.offset + place.length:
+            raise ExportError(f"{source}: its external data, {place.name}, are cut off: fetch them again")
+        if prod(tensor.dims) <= MANY:
+            embed(tensor, source.parent)
+    return model
 
 
 def _converted(source: Path, model: Any) -> Any:
-    from onnx import version_converter
+    """Return the model in an opset of this time; its weights wait meanwhile: the converter takes 2 GB at most."""
+    from onnx import helper, version_converter
 
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
     if opset >= OLDEST_OPSET:
         return model
+    constants = list(model.graph.initializer)
+    weights = [tensor for tensor in constants if prod(tensor.dims) > MANY or is_external(tensor)]
+    names = {tensor.name for tensor in weights}
+    known = {value.name for value in model.graph.input}
+    stand_ins = [
+        helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+        for tensor in weights
+        if tensor.name not in known
+    ]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(tensor for tensor in constants if tensor.name not in names)
+    model.graph.input.extend(stand_ins)
     try:
-        return version_converter.convert_version(model, OLDEST_OPSET)
+        made = version_converter.convert_version(model, OLDEST_OPSET)
     except Exception as error:  # whatever the converter raises
         raise ExportError(
             f"{source} is of opset {opset} and cannot be converted to {OLDEST_OPSET}: {_line(error)}: export it anew"
         ) from error
+    for value in [value for value in made.graph.input if value.name in names - known]:
+        made.graph.input.remove(value)
+    made.graph.initializer.extend(weights)
+    return made
 
 
 def _shapes(values: Any) -> Sizes:
@@ -137,15 +168,14 @@ def _network(source: Path, preset: Preset, model: Any) -> Network:
     return Network(model, inputs, outputs, image, output)
 
 
-def _check_map(source: Path, preset: Preset, network: Network, steps: Plan) -> None:
-    """Raise ExportError when the file says that its map is of another size than the image that it gets."""
-    shape = network.outputs[network.output]
-    channels = 3 if preset.kind in ("points", "affine_points") else 1
-    if shape and None not in shape and prod(map(int, filter(None, shape))) != channels * prod(steps.size):
-        raise ExportError(
-            f"{source} gives {network.output} of {list(shape)} for an image of {steps.size[0]}x{steps.size[1]}: "
-            f"choose another preset"
-        )
+def _check_maps(source: Path, preset: Preset, network: Network, steps: Plan) -> None:
+    """Raise ExportError when the file says that a map is of another size than the image that it gets."""
+    for name in (network.output, preset.sky, preset.mask, preset.confidence):
+        if name in network.outputs:
+            try:
+                map_size(network, preset, steps, name)
+            except ExportError as error:
+                raise ExportError(f"{source} {error}") from None
 
 
 def _check_answers(made: Path, out: Path) -> None:
@@ -169,7 +199,7 @@ def _card(path: Path, preset: Preset, steps: Plan, digest: str, version: str) ->
     facts = {"preset": preset.name, "source": preset.source, "network_size": f"{steps.size[0]}x{steps.size[1]}"}
     data = path.with_name(path.name + SIDECAR)
     if data.exists():
-        facts["data_sha256"] = file_sha256(data)
+        facts[DATA_SUM] = file_sha256(data)
     return ModelCard(
         preset.name,
         version,
@@ -182,14 +212,20 @@ def _card(path: Path, preset: Preset, steps: Plan, digest: str, version: str) ->
         training_data=f"see {preset.source}",
         training=facts,
         weights_sha256=digest,
+        # Viewing rays are computed in the graph, and bf16 has no more than 256 places along a side.
+        exact=bool(preset.rays),
     )
 
 
-def _save(model: Any, path: Path, external: bool) -> None:
+def _save(model: Any, path: Path, folder: Path) -> None:
+    """Write the model, and beside it, in one file, the weights that lie in files in `folder`."""
     import onnx
 
+    external = list(filter(is_external, model.graph.initializer))
+    if external:
+        copy_weights(external, folder, path.with_name(path.name + SIDECAR))
     try:
-        onnx.save(model, path, save_as_external_data=external, location=path.name + SIDECAR)
+        path.write_bytes(model.SerializeToString())
         onnx.checker.check_model(path)
     except OSError:
         raise

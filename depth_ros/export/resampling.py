@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.errors import ExportError
-from depth_ros.export.presets import Resize
+from depth_ros.export.preset import Resize
 
 Weights = NDArray[np.float32]
 Pads = tuple[int, int, int, int]

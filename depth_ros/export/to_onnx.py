@@ -7,7 +7,9 @@ import logging
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from depth_ros.errors import ExportError
 from depth_ros.export.cards import write_card
-from depth_ros.export.parity import GATES, OUTPUTS, Difference, check_parity, made_up
+from depth_ros.export.parity import GATES, OUTPUTS, Arrays, Difference, check_parity, made_up
 from depth_ros.models.card import INPUTS, ModelCard
 from depth_ros.networks.completion import SIZE_MULTIPLE, CompletionNet
 
@@ -56,18 +58,18 @@ def export_completion(
     if size is not None and any(value <= 0 or value % SIZE_MULTIPLE for value in size):
         raise ExportError(f"size {size[0]}x{size[1]}: height and width must be multiples of {SIZE_MULTIPLE}")
     network = load_network(weights)
-    partial = out.with_name(f".{out.stem}.partial.onnx")
+    unchecked = out.with_name(f".{out.stem}.partial.onnx")
     try:
-        _clean(_trace(for_inference(network, half=precision == "f16"), size, batch), size is None, partial)
-        card = replace(card, size_multiple=SIZE_MULTIPLE, weights_sha256=_sha256(weights), precision=precision)
-        made = write_card(partial, card)
+        save_clean(_trace(for_inference(network, half=precision == "f16"), size, batch), size is None, unchecked)
+        card = replace(card, size_multiple=SIZE_MULTIPLE, weights_sha256=sha256(weights), precision=precision)
+        made = write_card(unchecked, card)
         sizes = CHECKED if size is None else (size, size)
-        found = check_parity(partial, network, sizes, GATES[precision], batch)
-        os.replace(partial, out)
+        found = check_parity(unchecked, network, sizes, GATES[precision], frame=partial(made_up, batch=batch))
+        os.replace(unchecked, out)
     except OSError as error:
         raise ExportError(f"{out} cannot be written: {error.strerror}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        unchecked.unlink(missing_ok=True)
     return made, found
 
 
@@ -99,10 +101,15 @@ def for_inference(network: CompletionNet, *, half: bool) -> CompletionNet:
     widths = [stage[0][0].out_channels for stage in network.encoder]  # type: ignore[index]
     copy = (_Half if half else CompletionNet)(widths).eval()
     copy.load_state_dict(network.state_dict())
-    for block in list(copy.modules()):
+    fuse_norms(copy)
+    return copy if not half else _halve(copy)
+
+
+def fuse_norms(network: nn.Module) -> None:
+    """Make BatchNorms part of the convolutions before them, in place."""
+    for block in list(network.modules()):
         if isinstance(block, nn.Sequential) and len(block) > 1 and isinstance(block[1], nn.BatchNorm2d):
             block[0], block[1] = fuse_conv_bn_eval(cast(nn.Conv2d, block[0]), block[1]), nn.Identity()
-    return copy if not half else _halve(copy)
 
 
 def _halve(network: CompletionNet) -> CompletionNet:
@@ -115,6 +122,11 @@ def _trace(network: CompletionNet, size: tuple[int, int] | None, batch: int) -> 
     frame = made_up(*(size or TRACED), 0, batch)
     height, width = (SIZE_MULTIPLE * torch.export.Dim(name, min=LEAST, max=MOST) for name in ("h", "w"))
     free = None if size is not None else {name: {1: height, 2: width} for name in INPUTS[:3]} | {"intrinsics": None}
+    return trace(network, frame, OUTPUTS, free)
+
+
+def trace(network: nn.Module, frame: Arrays, outputs: Sequence[str], free: dict[str, Any] | None) -> Any:
+    """Return the ONNX model of a network; free: the free sizes of its inputs, as `torch.export` takes them."""
     exporters = logging.getLogger("torch.onnx")
     level = exporters.level
     exporters.setLevel(logging.ERROR)
@@ -124,8 +136,8 @@ def _trace(network: CompletionNet, size: tuple[int, int] | None, batch: int) -> 
             program = torch.onnx.export(
                 network,
                 tuple(torch.from_numpy(array) for array in frame.values()),
-                input_names=list(INPUTS),
-                output_names=list(OUTPUTS),
+                input_names=list(frame),
+                output_names=list(outputs),
                 dynamic_shapes=free,
                 opset_version=OPSET,
                 dynamo=True,
@@ -137,7 +149,7 @@ def _trace(network: CompletionNet, size: tuple[int, int] | None, batch: int) -> 
         exporters.setLevel(level)
 
 
-def _clean(model: Any, free: bool, path: Path) -> None:
+def save_clean(model: Any, free: bool, path: Path) -> None:
     """Save the graph without the traces of the machine that made it, its free sizes under plain names."""
     import onnx
 
@@ -146,13 +158,16 @@ def _clean(model: Any, free: bool, path: Path) -> None:
     for entry in (*graph.node, *graph.input, *graph.output, *graph.initializer):
         entry.ClearField("doc_string")
         del entry.metadata_props[:]
-    for entry in [value for value in (*graph.input, *graph.output) if free and value.name != "intrinsics"]:
+    for entry in [value for value in (*graph.input, *graph.output) if free]:
         sizes = entry.type.tensor_type.shape.dim
+        if len(sizes) < 3:
+            continue
         sizes[1].dim_param, sizes[2].dim_param = "height", "width"
     model.ir_version = IR_VERSION
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

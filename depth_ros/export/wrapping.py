@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from depth_ros.errors import ExportError
 from depth_ros.export.layers import Layers
 from depth_ros.export.moge import add_moge
-from depth_ros.export.presets import Preset
-from depth_ros.export.resampling import Plan, Step, effective
+from depth_ros.export.preset import Preset
+from depth_ros.export.resampling import NONE, Plan, Step, effective
 
 Sizes = dict[str, tuple[int | None, ...]]
 NET = "net/"
@@ -35,11 +37,11 @@ class Network(NamedTuple):
 
 
 def wrap(network: Network, preset: Preset, plan: Plan, image: tuple[int, int]) -> Any:
-    """Return a ModelProto of the model contract for images of height and width `image`."""
+    """Return the network's ModelProto, changed to one of the model contract for images of height and width `image`."""
     from onnx import TensorProto, compose, helper
 
     types = {value.name: value.type.tensor_type.elem_type for value in network.model.graph.input}
-    model = compose.add_prefix(network.model, NET)
+    model = compose.add_prefix(network.model, NET, inplace=True)
     graph, layers = model.graph, Layers(NET)
     camera = focals(layers, plan, image)
     for name, value in _feeds(layers, network, preset, plan, camera, image).items():
@@ -97,8 +99,8 @@ def _feeds(
         feeds[preset.rays] = add_rays(layers, camera, plan.size)
     if preset.prompt:
         rows, columns = network.inputs[preset.prompt][-2:]
-        wanted = (rows or preset.prompt_rows, columns or round(preset.prompt_rows * image[1] / image[0]))
-        feeds[preset.prompt] = add_prompt(layers, image, wanted)
+        free = preset.prompt_size(image)
+        feeds[preset.prompt] = add_prompt(layers, image, (rows or free[0], columns or free[1]))
     for name, value in preset.constants:
         if name in network.inputs:
             feeds[name] = layers.constant(np.full([1] * len(network.inputs[name]), value, np.int64))
@@ -217,14 +219,33 @@ def add_prompt(layers: Layers, image: tuple[int, int], size: tuple[int, int]) ->
     return layers("Add", value, layers("Mul", layers("Add", value, 1.0), layers.constant(corner)))
 
 
+def map_size(network: Network, preset: Preset, plan: Plan, name: str) -> tuple[int, int]:
+    """Return height and width of one of the network's maps: of its input, unless the file says another size.
+
+    Raises ExportError when what the file says is no map, or one of another size than an input that has pads.
+    """
+    shape, channels = network.outputs[name], 3 if preset.kind in ("points", "affine_points") else 1
+    channels = channels if name == network.output else 1
+    if not shape or None in shape:
+        return plan.size
+    sizes = [int(side or 1) for side in shape]
+    if prod(sizes) == channels * prod(plan.size):
+        return plan.size
+    if prod(sizes) == channels * prod(sizes[-2:]) and plan.after == NONE and preset.kind != "affine_points":
+        return sizes[-2], sizes[-1]
+    raise ExportError(f"gives {name} of {sizes} for an image of {plan.size[0]}x{plan.size[1]}: choose another preset")
+
+
 def add_answer(layers: Layers, network: Network, preset: Preset, plan: Plan, image: tuple[int, int], name: str) -> str:
     """Return one of the network's maps as float32 [1,1,H,W], without pads and at the size of the image."""
     value = layers.to_float(layers.net + name)
     if preset.kind == "points" and name == network.output:
         value = layers.cut(value, 1, 2, 3)
-    value = layers.shape(value, 1, 1, *plan.size)
-    value = layers.cropped(value, plan.after, plan.size)
+    size = map_size(network, preset, plan, name)
+    value = layers.shape(value, 1, 1, *size)
+    if size == plan.size:
+        value, size = layers.cropped(value, plan.after, size), plan.inner
     padded = plan.padded(image)
-    if plan.inner != padded:
-        value = layers.resized(value, Step(preset.resize.back, padded), plan.inner)
+    if size != padded:
+        value = layers.resized(value, Step(preset.resize.back, padded), size)
     return layers.cropped(value, plan.before, padded)

@@ -26,7 +26,8 @@ class Camera:
 
     K: float64 [3,3], pixels, of the raw image. width, height: pixels. D: float64 [n], coefficients of
     `distortion_model` (plumb_bob, rational_polynomial, equidistant). R: float64 [3,3], rectifying rotation.
-    P: float64 [3,4] of the rectified image, or None when none was given.
+    P: float64 [3,4] of the rectified image, or None when none was given. calibrated: False when the focal length was
+    not measured: it stands in for an unknown one, or a model has found it.
 
     Raises GeometryError on a size that is not positive, a K that is not finite or has no focal length.
     """
@@ -38,6 +39,7 @@ class Camera:
     distortion_model: str = "plumb_bob"
     R: FloatArray = field(default_factory=_identity)
     P: FloatArray | None = None
+    calibrated: bool = True
 
     def __post_init__(self) -> None:
         for name, shape in (("K", (3, 3)), ("R", (3, 3)), ("P", (3, 4)), ("D", None)):
@@ -66,6 +68,16 @@ class Camera:
         """Make an undistorted camera from its four intrinsics in pixels."""
         return cls(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]]), width, height)
 
+    @classmethod
+    def uncalibrated(cls, width: int, height: int, focal: float = 0.0) -> Camera:
+        """Make the camera of an image about which nothing is known, square pixels and a centred lens assumed.
+
+        focal: as a model found it (px); 0: unknown, the image's width stands in.
+        """
+        f = focal or float(width)
+        K = np.array([[f, 0, (width - 1) / 2], [0, f, (height - 1) / 2], [0, 0, 1.0]])
+        return cls(K, width, height, calibrated=False)
+
     @property
     def intrinsics(self) -> tuple[float, float, float, float]:
         """Focal lengths and principal point (fx, fy, cx, cy) of K in pixels."""
@@ -84,7 +96,8 @@ class Camera:
 
     def rectified(self) -> Camera:
         """Return the camera of the rectified image: K = P[:3,:3] if P is given, else K; no distortion."""
-        return Camera(self.K if self.P is None else self.P[:, :3], self.width, self.height)
+        K = self.K if self.P is None else self.P[:, :3]
+        return Camera(K, self.width, self.height, calibrated=self.calibrated)
 
     def crop(self, x: int, y: int, width: int, height: int) -> Camera:
         """Return the camera of the window of `width` x `height` pixels whose first pixel is (x, y)."""

@@ -17,16 +17,17 @@ __all__ = ["decode_array", "decode_camera", "decode_cloud", "decode_image", "is_
 RECTIFIED_WORDS = frozenset({"rect", "rectified"})
 
 
-def decode_camera(info: Any) -> Camera:
+def decode_camera(info: Any, *, uncalibrated: bool = False) -> Camera:
     """Return the camera of the images that a CameraInfo describes, region of interest and binning applied.
 
     Takes the field names of ROS 2 (k, d, r, p) and of ROS 1 (K, D, R, P). REP 104: K and P are of the full sensor; a
     region of zero width or height is the whole of it; binning 0 is 1; the region is cut first, then binned.
-    Raises MessageError when K is all zero or the values describe no possible camera.
+    uncalibrated: let a K of zeros be `Camera.uncalibrated`. Raises MessageError when K is all zero otherwise, or the
+    values describe no possible camera.
     """
     require(info, "CameraInfo", "height", "width", "distortion_model", "binning_x", "binning_y", "roi")
     K, D, R, P = (_values(info, name) for name in "KDRP")
-    if not K.any():
+    if not K.any() and not uncalibrated:
         raise MessageError("CameraInfo has a K of zeros (uncalibrated camera): calibrate it, or load its calibration")
     model = str(info.distortion_model) if D.any() else "plumb_bob"
     width, height = whole(info, "width"), whole(info, "height")
@@ -34,7 +35,10 @@ def decode_camera(info: Any) -> Camera:
     x, y, wide, high = (whole(info.roi, name) for name in ("x_offset", "y_offset", "width", "height"))
     bins = max(1, whole(info, "binning_x")), max(1, whole(info, "binning_y"))
     try:
-        camera = Camera(K, width, height, D=D, distortion_model=model, R=R, P=P)
+        if K.any():
+            camera = Camera(K, width, height, D=D, distortion_model=model, R=R, P=P)
+        else:
+            camera = Camera.uncalibrated(width, height)
         if wide and high:
             camera = camera.crop(x, y, wide, high)
         return camera if bins == (1, 1) else camera.binned(*bins)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from depth_ros.engines.onnx_file import graph_sha256, read_metadata
+from depth_ros.engines.onnx_file import SIDECAR, graph_sha256, read_metadata
 from depth_ros.errors import ModelError
 
 CARD_KEY = "depth_ros_card"
+DATA_SUM = "data_sha256"
+"""Under which `training` has the SHA-256 of the weights beside the file."""
 TASKS = ("completion", "metric", "relative")
 INPUTS = ("image", "sparse_depth", "prior_depth", "intrinsics")
 
@@ -24,7 +27,8 @@ class ModelCard:
     along z). licence: of the weights (SPDX). description: one line. training_data: what it learned from. training: how,
     such as command, seed, steps, hours, hardware. source_revision: of the code that made it. weights_sha256: of the
     checkpoint that was exported. graph_sha256: of the graph in the file (`engines.onnx_file.graph_sha256`), empty = not
-    stated. precision: in which the file's weights are stored: f32, f16 or int8.
+    stated. precision: in which the file's weights are stored: f32, f16 or int8. exact: it must be computed in float32,
+    whatever the processor is fastest in: positions that its graph computes, of hundreds of pixels, do not survive bf16.
 
     Raises ModelError, in one line, when a value cannot be.
     """
@@ -43,6 +47,7 @@ class ModelCard:
     weights_sha256: str = ""
     graph_sha256: str = ""
     precision: str = "f32"
+    exact: bool = False
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -58,6 +63,14 @@ class ModelCard:
         """Name, version, and how the weights are stored where that is not f32."""
         stored = "" if self.precision == "f32" else f" ({self.precision})"
         return f"{self.name} {self.version}{stored}".strip()
+
+    def precision_for(self, asked: str) -> str:
+        """Return the precision for an engine where `asked` is asked for; raises ModelError when that is not exact."""
+        if not self.exact:
+            return asked
+        if asked not in ("auto", "f32"):
+            raise ModelError(f"{self.title} must be computed in f32, not {asked}: take precision auto or f32")
+        return "f32"
 
     def to_json(self) -> str:
         """Return the card as JSON of one line."""
@@ -93,6 +106,26 @@ def read_card(path: Path) -> ModelCard:
     if card.graph_sha256 and card.graph_sha256 != graph_sha256(path):
         raise ModelError(f"{path} is damaged: its graph is not the one that its card names: fetch it again")
     return card
+
+
+def check_data(path: Path, card: ModelCard) -> None:
+    """Raise ModelError when the weights beside a model file are not there or not those that its card names.
+
+    All of them are read: that takes seconds per GB. The graph itself is checked whenever the card is read.
+    """
+    expected = card.training.get(DATA_SUM)
+    if not expected:
+        return
+    data = path.with_name(path.name + SIDECAR)
+    digest = sha256()
+    try:
+        with data.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        raise ModelError(f"{data}, the weights of {path.name}, cannot be read: {error.strerror}") from error
+    if digest.hexdigest() != expected:
+        raise ModelError(f"{data} is damaged or of another model: its SHA-256 is not that of the card: import it again")
 
 
 def _typed(name: str, value: Any, kind: Any) -> Any:

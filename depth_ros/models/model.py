@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.engines import golden
-from depth_ros.engines.base import shapes_at
+from depth_ros.engines.base import image_size, shapes_at
 from depth_ros.engines.factory import make_engine
 from depth_ros.engines.onnx_file import is_quantised
 from depth_ros.errors import ModelError
@@ -25,8 +25,9 @@ SEED = 0
 class Model:
     """One image at a time; not for use by several threads at once.
 
-    The arguments are those of `engines.factory.make_engine`. The engine is built for a small image here, so that a
-    model that this machine cannot run is known at once, and anew when an image of another size comes.
+    The arguments are those of `engines.factory.make_engine`; a model whose card is exact runs in f32. The engine is
+    built for a small image here, so that a model that this machine cannot run is known at once, and anew when an image
+    of another size comes.
 
     card: what the model is. engine: what runs it. fixed_size: height and width of its images, None = free. Raises
     EngineError or ModelError, in one line.
@@ -38,6 +39,7 @@ class Model:
         self.path, self.card = path, read_card(path)
         self._building, self._share = "", 0.0
         least = self.card.size_multiple
+        precision = self.card.precision_for(precision)
         self.engine = make_engine(path, engine, threads, (2 * least, 2 * least), precision, meanwhile=meanwhile)
         self.engine.on_progress = self._progressed
         check_signature(self.card, self.engine.inputs, self.engine.outputs)
@@ -62,11 +64,16 @@ class Model:
 
         So an engine that builds for minutes is not built for a size that never comes.
         """
-        last = [shape for shape in (self.engine.last_shapes() or {}).values() if len(shape) > 2]
-        if last:
-            return last[0][2], last[0][1]
+        last = image_size(self.engine.last_shapes() or {})
+        if last is not None:
+            return last[1], last[0]
         rows, columns = self.fixed_size
         return min(width, columns or width), min(height, rows or height)
+
+    @property
+    def finds_focal(self) -> bool:
+        """Whether the graph has a focal head, so that it takes a focal length of 0 as unknown and gives its own."""
+        return "focal" in {spec.name for spec in self.engine.outputs}
 
     def is_built(self, height: int, width: int) -> bool:
         """Whether an image of this size can be run without building the engine; raises as `run`."""

@@ -9,6 +9,8 @@ from depth_ros.errors import ModelError
 ASSETS = Path(__file__).parent / "assets"
 BEST = "completion"
 """Name of the bundled model that `auto` stands for."""
+METRIC = "metric"
+"""Name of the bundled model that `auto` stands for where there is no LiDAR."""
 
 
 def bundled_models() -> dict[str, Path]:

@@ -88,8 +88,8 @@ class CanonicalImage(nn.Module):
         """
         height, width = image.shape[2:]
         scale = self.focal / intrinsics[:, :2]
-        rows, seen_rows = _sampling(height, self.height, scale[:, 1], intrinsics[:, 3], self._middle(self.height))
-        columns, seen_columns = _sampling(width, self.width, scale[:, 0], intrinsics[:, 2], self._middle(self.width))
+        rows, seen_rows = sampling(height, self.height, scale[:, 1], intrinsics[:, 3], self._middle(self.height))
+        columns, seen_columns = sampling(width, self.width, scale[:, 0], intrinsics[:, 2], self._middle(self.width))
         seen = (seen_rows[:, :, None] & seen_columns[:, None])[:, None]
         outside = torch.tensor(list(fill), dtype=image.dtype, device=image.device)[None, :, None, None]
         return torch.where(seen, rows[:, None] @ image @ columns.transpose(1, 2)[:, None], outside), seen.to(
@@ -103,8 +103,8 @@ class CanonicalImage(nn.Module):
         intrinsics: of the image, known. height, width: of the image. Unseen places hold what is at the edge.
         """
         scale = intrinsics[:, :2] / self.focal
-        rows, seen_rows = _sampling(self.height, height, scale[:, 1], self._middle(self.height), intrinsics[:, 3])
-        columns, seen_columns = _sampling(self.width, width, scale[:, 0], self._middle(self.width), intrinsics[:, 2])
+        rows, seen_rows = sampling(self.height, height, scale[:, 1], self._middle(self.height), intrinsics[:, 3])
+        columns, seen_columns = sampling(self.width, width, scale[:, 0], self._middle(self.width), intrinsics[:, 2])
         return rows @ depth @ columns.transpose(1, 2), (seen_rows[:, :, None] & seen_columns[:, None]).to(depth.dtype)
 
     @staticmethod
@@ -112,7 +112,7 @@ class CanonicalImage(nn.Module):
         return torch.tensor([(size - 1) / 2])
 
 
-def _sampling(before: int, after: int, scale: Tensor, from_centre: Tensor, to_centre: Tensor) -> tuple[Tensor, Tensor]:
+def sampling(before: int, after: int, scale: Tensor, from_centre: Tensor, to_centre: Tensor) -> tuple[Tensor, Tensor]:
     """Return the matrix [N,after,before] that resamples an axis, and which places [N,after] lie on what there is.
 
     scale [N]: pixels after per pixel before; the centres [N], px, fall on one another. Linear where it enlarges, a
@@ -122,11 +122,12 @@ def _sampling(before: int, after: int, scale: Tensor, from_centre: Tensor, to_ce
     place = (target[None] - to_centre.to(scale.device)[:, None]) / scale[:, None] + from_centre.to(scale.device)[
         :, None
     ]
-    nearest = place.clamp(0, before - 1)
     source = torch.arange(before, dtype=scale.dtype, device=scale.device)
+    last = source[-1:]  # a number of the graph: exporters choke on arithmetic with a free size
+    nearest = torch.minimum(place.clamp(min=0), last)
     weight = (1 - (nearest[:, :, None] - source).abs() / (1 / scale).clamp(min=1)[:, None, None]).clamp(min=0)
     # Half a thousandth of a pixel more than the area of what there is: rounding must not cost the outermost column.
-    seen = (place > -0.5005) & (place < before - 0.4995)
+    seen = (place > -0.5005) & (place < last + 0.5005)
     return weight / weight.sum(dim=2, keepdim=True), seen
 
 

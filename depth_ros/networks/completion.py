@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from depth_ros.networks.blocks import Merge, Stage, twice
 from depth_ros.networks.search import REACH, search_columns
 
 SIZE_MULTIPLE = 32
@@ -38,11 +39,11 @@ class CompletionNet(nn.Module):
         super().__init__()
         planes = 4 * 7 + 6 + 3
         self.encoder = nn.ModuleList(
-            _Stage(before, width, 1 if level == 0 else 2)
+            Stage(before, width, 1 if level == 0 else 2)
             for level, (before, width) in enumerate(zip((planes, *widths), widths, strict=False))
         )
         self.decoder = nn.ModuleList(
-            _Merge(below, width) for below, width in zip(widths[:0:-1], widths[-2::-1], strict=True)
+            Merge(below, width) for below, width in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
         self.head = nn.Conv2d(widths[0], 4 * (_CANDIDATES + 2), 3, padding=1)
         # It starts as the prior: logits (2, 0, 0) of the mix, no residual.
@@ -131,12 +132,8 @@ def _candidates(sparse: Tensor, scene: _Scene) -> tuple[Tensor, Tensor]:
     for state in search_columns(inverse):
         has = (state[:, :1] > 0).float()
         planes += [-_log(state[:, :1] * half_base).clamp(-2, 2), has, has * state[:, 1:] / REACH]
-        changes.append(-_log(_twice(state[:, :1]) * base))
+        changes.append(-_log(twice(state[:, :1]) * base))
     return torch.cat(changes, dim=1), torch.cat(planes, dim=1)
-
-
-def _twice(plane: Tensor) -> Tensor:
-    return functional.interpolate(plane, scale_factor=2, mode="nearest")
 
 
 def _picture(image: Tensor) -> Tensor:
@@ -152,34 +149,3 @@ def _rays(local: Tensor, intrinsics: Tensor) -> Tensor:
     x = ((column[None, None] - cx) / fx).expand(-1, height, -1)
     y = ((row[None, :, None] - cy) / fy).expand(-1, -1, width)
     return torch.stack([x, y, (fx / FOCAL).log().expand(-1, height, width)], dim=1)
-
-
-class _Stage(nn.Sequential):
-    """Two convolutions; the first may halve the size."""
-
-    def __init__(self, before: int, width: int, stride: int) -> None:
-        super().__init__(_Convolution(before, width, stride), _Convolution(width, width))
-
-
-class _Merge(nn.Module):
-    """Doubles the size of the coarser level, adds it to the finer one, refines."""
-
-    def __init__(self, below: int, width: int) -> None:
-        super().__init__()
-        self.reduce = nn.Conv2d(below, width, 1)
-        self.refine = nn.Sequential(_Convolution(width, width), _Convolution(width, width))
-
-    def forward(self, below: Tensor, level: Tensor) -> Tensor:
-        refined: Tensor = self.refine(_twice(self.reduce(below)) + level)
-        return refined
-
-
-class _Convolution(nn.Sequential):
-    """3x3 convolution, BatchNorm, ReLU; the momentum lets statistics follow averaged weights (prototype: 0.02)."""
-
-    def __init__(self, before: int, width: int, stride: int = 1) -> None:
-        super().__init__(
-            nn.Conv2d(before, width, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(width, momentum=0.02),
-            nn.ReLU(inplace=True),
-        )

@@ -61,8 +61,8 @@ class Channel:
         settings = self._settings
         if self._input is not None and settings.input in changed:
             self._input.choose_camera()
-        if self.pairs is not None and (settings.pairing in changed or settings.guard in changed):
-            self.pairs.configure(settings.pairing.value, settings.last_scan_for)
+        if self.pairs is not None:
+            self.pairs.configure(settings.pairing_config, settings.last_scan_for, settings.image_alone)
 
     def evidence(self) -> list[Topic]:
         """Return what is known of the input topics, nothing while they are not subscribed."""
@@ -89,14 +89,17 @@ class Channel:
 
         pairs = Pairs(
             self._node,
-            settings.pairing.value,
-            settings.sensors.value.lidars,
+            settings.pairing_config,
+            settings.lidars,
             settings.last_scan_for,
             self.statistics,
             on_pair,
+            settings.image_alone,
         )
         try:
-            self._input = CameraInput(self._node, self.name, settings.input, self.statistics, pairs.add_image)
+            self._input = CameraInput(
+                self._node, self.name, settings.input, self.statistics, pairs.add_image, settings.read_camera
+            )
         except Exception:
             pairs.close()
             raise

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from time import monotonic_ns
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from rclpy.node import Node
 
 from depth_ros.errors import SparseScanError
-from depth_ros.frame import DepthMap
+from depth_ros.frame import DepthMap, Frame
 from depth_ros.nodes.channel import Work
 from depth_ros.nodes.clocks import NEAR_S, other_time
 from depth_ros.nodes.drops import drops_counted
 from depth_ros.nodes.extrinsics import Extrinsics
-from depth_ros.nodes.frames import make_frame
+from depth_ros.nodes.frames import Report, make_frame
 from depth_ros.nodes.inputs import InputPair, Scans
 from depth_ros.nodes.poses import Poses
 from depth_ros.nodes.settings import Settings
 from depth_ros.nodes.stages import Stages
-from depth_ros.pipelines.base import Finish, Pipeline, Stopwatch
+from depth_ros.pipelines.base import BUILD, Finish, Pipeline, Stopwatch
 from depth_ros.pipelines.guard import outdated
 
 # `ros2 launch` sends its second signal after 5 s.
@@ -40,11 +41,25 @@ class Completed(NamedTuple):
     depth_map: DepthMap
 
 
+class Frames(Protocol):
+    """What makes frames of pairs."""
+
+    def frame(self, pair: InputPair, watch: Stopwatch, report: Report) -> Frame:
+        """Return the frame of a pair; raises a DepthRosError when there can be none."""
+
+    def close(self) -> None:
+        """Free what is open."""
+
+
 class Place(NamedTuple):
     """How the LiDARs sit to the cameras, and how they move."""
 
     extrinsics: Extrinsics
     poses: Poses | None
+
+    def frame(self, pair: InputPair, watch: Stopwatch, report: Report) -> Frame:
+        """Return the frame of a pair; see `make_frame`."""
+        return make_frame(pair, self.extrinsics, self.poses, watch, report)
 
     def close(self) -> None:
         """Stop listening for transforms and poses."""
@@ -60,10 +75,12 @@ class Completer:
     a pair is a counted drop of its camera.
     """
 
-    def __init__(self, node: Node, settings: Settings, pipeline: Pipeline, place: Place) -> None:
+    def __init__(self, node: Node, settings: Settings, pipeline: Pipeline, place: Frames) -> None:
         self._node, self._settings, self._pipeline, self._place = node, settings, pipeline, place
         self._usable: dict[str, Scans] = {}
         """By camera, the last scans that had points enough; none unless the settings ask for them."""
+        self._left_out = 0
+        """Pairs that were dropped while the engine was built."""
         self._stages: Stages[Work, Prepared, Completed] = Stages(
             self._prepare, self._finish, self._send, self._superseded, settings.queue_size, _camera
         )
@@ -90,9 +107,9 @@ class Completer:
         try:
             finish = self._first_half(work)
         except SparseScanError:
-            if not older:
+            if not older and not self._settings.image_alone:
                 raise
-            work = work._replace(pair=replace(work.pair, scans=older, outdated=True))
+            work = work._replace(pair=replace(work.pair, scans=older, outdated=bool(older)))
             finish = self._first_half(work)
         if self._settings.last_scan_for and not work.pair.outdated:
             self._usable[work.channel.name] = work.pair.scans
@@ -100,14 +117,14 @@ class Completer:
 
     def _first_half(self, work: Work) -> Finish:
         watch = Stopwatch()
-        frame = make_frame(work.pair, *self._place, watch, work.channel.statistics.drop)
+        frame = self._place.frame(work.pair, watch, work.channel.statistics.drop)
         work.timings.update(watch.seconds)
         return self._pipeline.prepare(frame)
 
     def _last_usable(self, work: Work) -> Scans:
         """Return the last scans that had points enough, and forget them once they are too old or of another time."""
         settings, time_ns = self._settings, work.pair.image_time_ns
-        oldest_ns, newest_ns = round(settings.last_scan_for * 1e9), round(settings.pairing.value.sync_slop * 1e9)
+        oldest_ns, newest_ns = round(settings.last_scan_for * 1e9), round(settings.pairing_config.sync_slop * 1e9)
         kept = tuple(
             scan
             for scan in self._usable.pop(work.channel.name, ())
@@ -122,6 +139,8 @@ class Completer:
         with drops_counted(work.channel.statistics, "not_completed"):
             if self._is_in_time(work):
                 depth_map = finish()
+                if BUILD in depth_map.timings:
+                    self._tell_of_build(depth_map)
                 return Completed(work, outdated(depth_map) if work.pair.outdated else depth_map)
         return None
 
@@ -132,11 +151,12 @@ class Completer:
             channel.outputs.publish(depth_map, watch)
             age_s = self._age_s(pair)
             latency_s = (monotonic_ns() - pair.image.arrived_ns) / 1e9
-            channel.statistics.degradation = _degradation(pair)
+            channel.statistics.degradation = _degradation(pair, self._settings.lidars)
+            channel.statistics.note_camera(depth_map.camera)
             channel.statistics.publish(
                 age_s, latency_s, {**timings, **depth_map.timings, **watch.seconds}, depth_map.residual
             )
-            channel.statistics.look(depth_map, self._settings.guard.value)
+            channel.statistics.look(depth_map, self._settings.guard_config)
             if channel.statistics.depth_maps == 1:
                 self._node.get_logger().info("the first depth map is published; /diagnostics tells rate, age and drops")
 
@@ -145,7 +165,7 @@ class Completer:
         return (now_ns - pair.image_stamp_ns) / 1e9
 
     def _is_in_time(self, work: Work) -> bool:
-        limit_s, age_s = self._settings.pairing.value.max_age, self._age_s(work.pair)
+        limit_s, age_s = self._settings.pairing_config.max_age, self._age_s(work.pair)
         if 0 < limit_s < age_s:
             text = f"the image is {age_s:.2f} s old, and max_age is {limit_s:g} s: raise it, or lighten the load"
             if age_s > NEAR_S:
@@ -154,10 +174,23 @@ class Completer:
             return False
         return True
 
+    def _tell_of_build(self, depth_map: DepthMap) -> None:
+        left_out, self._left_out = self._left_out, 0
+        height, width = depth_map.depth.shape
+        how = f"{left_out} pairs came meanwhile and were dropped (building)" if left_out else "no pair was lost"
+        self._node.get_logger().info(
+            f"the engine for {width}x{height} was built in {depth_map.timings[BUILD]:.1f} s: {how}"
+        )
+
     def _superseded(self, item: Work | Prepared | Completed) -> None:
         statistics = (item if isinstance(item, Work) else item.work).channel.statistics
-        if self._settings.pairing.value.queue_policy == "latest":
-            statistics.drop("superseded", "a newer pair came before this one could be completed")
+        is_latest = self._settings.pairing_config.queue_policy == "latest"
+        if building := self._pipeline.building:
+            self._left_out += 1
+            why = "queue_policy is latest: with all, queue_size pairs wait" if is_latest else "raise queue_size"
+            statistics.drop("building", f"{building} is being built, and pairs come meanwhile: {why}")
+        elif is_latest:
+            statistics.drop("superseded", "a newer image came before this one could be completed")
         else:
             statistics.drop("queue_full", "completion is slower than the camera: queue_size pairs wait")
 
@@ -166,7 +199,9 @@ def _camera(item: Work | Completed) -> str:
     return (item if isinstance(item, Work) else item.work).channel.name
 
 
-def _degradation(pair: InputPair) -> str:
+def _degradation(pair: InputPair, lidars: Sequence[str]) -> str:
+    if lidars and not pair.scans:
+        return "no usable scan: the depth is the model's alone (monocular)"
     if not pair.outdated:
         return ""
     age_s = (pair.image_time_ns - pair.scans[0].time_ns) / 1e9

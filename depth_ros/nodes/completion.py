@@ -2,142 +2,51 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
-from dataclasses import replace
-from traceback import format_exc
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-
-from depth_ros.errors import ConfigError, DepthRosError
-from depth_ros.nodes.channel import Channel
-from depth_ros.nodes.completer import CLOSE_PATIENCE_S, Completer, Place
-from depth_ros.nodes.diagnostics import DiagnosticPublisher, Statistics
-from depth_ros.nodes.drops import drops_counted
-from depth_ros.nodes.evidence import Evidence
+from depth_ros.errors import ConfigError
+from depth_ros.nodes.base import DepthNode
+from depth_ros.nodes.completer import Place
 from depth_ros.nodes.extrinsics import StaticExtrinsics, make_extrinsics, resolve_source
 from depth_ros.nodes.fallback import Fallback
-from depth_ros.nodes.graph import clocks, large_lost, other_nodes
 from depth_ros.nodes.links import given_links
-from depth_ros.nodes.logs import RosLogHandler
-from depth_ros.nodes.parameters import ParameterGroup, unused_overrides, watch
+from depth_ros.nodes.parameters import ParameterGroup
 from depth_ros.nodes.poses import make_poses
-from depth_ros.nodes.qos import steady_timer
-from depth_ros.nodes.sensors import Sensors
-from depth_ros.nodes.settings import Settings
-from depth_ros.nodes.silence import SilenceWatch
-from depth_ros.nodes.spin import one_line_errors, own_arguments, run
-from depth_ros.pipelines.base import warm_up
+from depth_ros.nodes.running import Running
+from depth_ros.nodes.settings import CompletionSettings
+from depth_ros.nodes.spin import run_named
 
-DEMAND_PERIOD_S = 0.1
 EXAMPLE = (
     "example: completion_node --ros-args -r image:=/camera/image_raw -r camera_info:=/camera/camera_info "
     "-r points:=/lidar/points -p extrinsics_file:=extrinsics.yaml; every parameter stands in config/completion.yaml"
 )
-SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class CompletionNode(LifecycleNode):  # type: ignore[misc]
-    """Lifecycle node around one pipeline, for one camera or several.
+class CompletionNode(DepthNode):
+    """Depth of images and the scans that belong to them."""
 
-    Decoding and pairing run on the executor; the two halves of the completion, and encoding with publishing, run in a
-    thread each, so that neither inference nor a large cloud holds up the next frame. Raises ConfigError at construction
-    when a parameter is out of range or unknown; the text names it.
-    """
+    _settings: CompletionSettings
+    _place: Place | None
 
     def __init__(self, **options: Any) -> None:
-        super().__init__("completion_node", **options)
-        self._pipeline: Fallback | None = None
-        self._place: Place | None = None
-        self._sensors: Sensors | None = None
-        self._refused = ""
-        self._completer: Completer | None = None
-        self._log_handler = RosLogHandler(self.get_logger())
-        self._settings = Settings(self)
-        watch(self, self._settings.groups, self._apply)
-        self._statistics = {name: Statistics(self._logger_of(name)) for name in self._settings.sensors.value.cameras}
-        self._silence = {name: SilenceWatch(self._logger_of(name)) for name in self._statistics}
-        self._diagnostics = DiagnosticPublisher(self, self._statistics, lambda: self._settings.guard.value)
-        steady_timer(self, 1.0, self._report)
+        super().__init__("completion_node", CompletionSettings, **options)
 
-    def start(self) -> None:
-        """Configure and activate, unless the parameter `autostart` leaves that to a lifecycle manager."""
-        if self._settings.lifecycle.value.autostart and self.trigger_configure() == SUCCESS:
-            self.trigger_activate()
-
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Build the pipeline and the publishers; FAILURE, with the reason logged, when that cannot be done."""
-        try:
-            self._build()
-        except DepthRosError as error:
-            self._refused = f"{error}; correct it, then configure again or restart"
-        except Exception:  # rclpy swallows what a transition raises
-            self._refused = f"please report:\n{format_exc()}"
-        else:
-            self._refused = ""
-            return super().on_configure(state)
-        self.get_logger().error(f"cannot configure: {self._refused}")
-        self._release()
-        return FAILURE
-
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start the threads of the completion, and subscribe while somebody listens."""
-        assert self._pipeline is not None and self._place is not None  # noqa: PT018
-        result = super().on_activate(state)
-        self._completer = Completer(self, self._settings, self._pipeline, self._place)
-        self._demand = steady_timer(self, DEMAND_PERIOD_S, self._follow_demand)
-        self.get_logger().info("active: subscribes to its inputs while somebody listens to a depth topic")
-        return result
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe and end the threads of the completion; what waits is forgotten."""
-        self._stop()
-        return super().on_deactivate(state)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free the pipeline and the publishers."""
-        self._release()
-        return super().on_cleanup(state)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop and free everything, from any state."""
-        self._stop()
-        self._release()
-        return super().on_shutdown(state)
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Return to unconfigured after a transition failed, so that it can be tried again."""
-        self._stop()
-        self._release()
-        return super().on_error(state)
-
-    def destroy_node(self) -> None:
-        """End the threads of the completion before the node goes."""
-        self._stop()
-        self._release()
-        self._log_handler.close()
-        super().destroy_node()
-
-    def _build(self) -> None:
+    def make_pipeline(self) -> Running:
+        """Build the completion; ConfigError when it is to go on without LiDAR and cannot."""
         settings = self._settings
-        self._place = self._make_place()
-        self._pipeline = Fallback(settings.completion.value, settings.guard.value, self.get_logger())
-        warm_up(self._pipeline)
-        self._sensors = Sensors(self, settings, self._statistics)
-        for name in unused_overrides(self):
-            self.get_logger().warning(
-                f"{name} takes no effect: outputs take history, depth and reliability, as in "
-                "qos_overrides./depth/image_rect.publisher.depth; inputs follow input_reliability and input_depth"
-            )
-        self.get_logger().info(
-            "configured: " + ", ".join(f"{key} {fact}" for key, fact in self._pipeline.facts.items())
-        )
+        pipeline = Fallback(settings.completion.value, settings.guard.value, self.get_logger())
+        try:
+            self._check_lidar_lost(pipeline)
+        except ConfigError:
+            pipeline.close()
+            raise
+        return pipeline
 
-    def _make_place(self) -> Place:
-        settings, config = self._settings, self._settings.extrinsics.value
-        extrinsics = make_extrinsics(self, config, settings.link_values)
+    def make_frames(self) -> Place:
+        """Open the extrinsics and the poses."""
+        settings = self._settings
+        extrinsics = make_extrinsics(self, settings.extrinsics.value, settings.link_values)
         try:
             return Place(extrinsics, make_poses(self, settings.motion.value, extrinsics, self._report_odometry))
         except Exception:
@@ -148,20 +57,21 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         if self._sensors is not None:
             self._sensors.drop("bad_odometry", text)
 
-    def _follow_demand(self) -> None:
-        if self._sensors is not None and self._completer is not None:
-            self._sensors.follow_demand(self._completer.submit)
-
     def _apply(self, changed: Sequence[ParameterGroup[Any]]) -> None:
         settings = self._settings
         if any(group in changed for group in settings.links.values()):
             self._change_extrinsics()
         if self._pipeline is not None and (settings.completion in changed or settings.guard in changed):
+            self._check_lidar_lost(self._pipeline)
             self._pipeline.configured(settings.completion.value, settings.guard.value)
-        if self._sensors is not None:
-            self._sensors.configure(changed)
-        if self._completer is not None:
-            self._completer.configure()
+        super()._apply(changed)
+
+    def _check_lidar_lost(self, pipeline: Running) -> None:
+        if self._settings.image_alone and pipeline.needs_scan:
+            raise ConfigError(
+                f"lidar_lost is monocular, and {pipeline.name} makes no metres without a scan: give a metric model, "
+                "or set lidar_lost to silent or last_scan"
+            )
 
     def _change_extrinsics(self) -> None:
         source = resolve_source(self._settings.extrinsics.value, self._settings.link_values)
@@ -171,70 +81,10 @@ class CompletionNode(LifecycleNode):  # type: ignore[misc]
         if self._place is not None and isinstance(self._place.extrinsics, StaticExtrinsics):
             self._place.extrinsics.replace(links)
 
-    def _report(self) -> None:
-        """Tell once a second what runs, and why nothing comes out where nothing does."""
-        for name, statistics in self._statistics.items():
-            with drops_counted(statistics, "internal"):
-                self._judge(name, statistics)
-        facts = {"model": self._settings.completion.value.model} if self._pipeline is None else self._pipeline.facts
-        self._diagnostics.publish(facts, "" if self._completer else "not active")
-
-    def _judge(self, name: str, statistics: Statistics) -> None:
-        channel = None if self._sensors is None else self._sensors.channels[name]
-        causes = self._silence[name].look(self._evidence(statistics, channel))
-        statistics.cause = causes[0].text if causes else ""
-        if causes:  # nothing comes out, not even worse
-            statistics.degradation = ""
-        statistics.idle = "waiting for a subscriber" if channel is not None and not channel.is_open else ""
-        statistics.fault = "" if self._pipeline is None else self._pipeline.fault
-
-    def _evidence(self, statistics: Statistics, channel: Channel | None) -> Evidence:
-        pairing = self._settings.pairing.value
-        known = Evidence(
-            "active" if self._completer else "unconfigured" if self._sensors is None else "inactive",
-            building="" if self._pipeline is None else self._pipeline.building,
-            refused=self._refused,
-            outputs=statistics.depth_maps,
-            slop_s=pairing.sync_slop,
-            drops=statistics.drops(),
-            clocks=clocks(self),
-            large_lost=large_lost(),
-            other_nodes=other_nodes(self),
-        )
-        if self._sensors is None or channel is None:
-            return known
-        known = replace(known, listeners=channel.outputs.listeners(), topics=self._sensors.evidence(channel))
-        pairs = channel.pairs
-        return known if pairs is None else replace(known, paired=pairs.paired, gap_ns=pairs.nearest_gap_ns)
-
-    def _logger_of(self, camera: str) -> Any:
-        logger = self.get_logger()
-        return logger.get_child(camera.replace("/", ".")) if camera else logger
-
-    def _stop(self) -> None:
-        if self._sensors is not None:
-            self._sensors.unsubscribe()
-        if self._completer is not None:
-            self.destroy_timer(self._demand)
-            if not self._completer.close():
-                self.get_logger().warning(f"a depth map takes longer than {CLOSE_PATIENCE_S:g} s: it is given up")
-            self._completer = None
-
-    def _release(self) -> None:
-        if self._sensors is not None:
-            self._sensors.close()
-        if self._place is not None:
-            self._place.close()
-        if self._pipeline is not None:
-            self._pipeline.close()
-        self._sensors = self._place = self._pipeline = None
-
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is stopped; return 0, or 1 when a parameter is wrong."""
-    argv = sys.argv if args is None else ["completion_node", *args]
-    parser = argparse.ArgumentParser(prog="completion_node", description=__doc__, epilog=EXAMPLE)
-    return one_line_errors(lambda: parser.parse_args(own_arguments(argv))) or run(CompletionNode, args)
+    return run_named("completion_node", CompletionNode, str(__doc__), EXAMPLE, args)
 
 
 if __name__ == "__main__":

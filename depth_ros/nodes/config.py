@@ -13,28 +13,32 @@ NAMESPACE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 
 @dataclass(frozen=True)
-class SensorConfig:
-    """Which sensors there are. A name is the namespace of its topics; the empty one stands for none."""
+class CameraConfig:
+    """Which cameras there are. A name is the namespace of its topics; the empty one stands for none."""
 
     cameras: list[str] = setting(
         [""], "cameras: front reads front/image and writes front/depth/image_rect; empty: image", read_only=True
     )
-    lidars: list[str] = setting([""], "LiDARs: top reads top/points; empty: points", read_only=True)
 
     def __post_init__(self) -> None:
         check(self)
-        for setting_name, names in (("cameras", self.cameras), ("lidars", self.lidars)):
-            _refuse_twice(setting_name, names)
-            wrong = [name for name in names if name and not NAMESPACE.fullmatch(name)]
-            if wrong or not names:
-                raise ConfigError(
-                    f"{setting_name} has '{wrong[0] if wrong else ''}': give names such as front (letters, digits, _)"
-                )
+        _check_names("cameras", self.cameras)
 
 
 @dataclass(frozen=True)
-class InputConfig:
-    """How the input topics are read."""
+class SensorConfig(CameraConfig):
+    """Which sensors there are. A name is the namespace of its topics; the empty one stands for none."""
+
+    lidars: list[str] = setting([""], "LiDARs: top reads top/points; empty: points", read_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_names("lidars", self.lidars)
+
+
+@dataclass(frozen=True)
+class ImageInputConfig:
+    """How the image topics are read."""
 
     image_transport: str = setting(
         "raw", "raw: the topic image; compressed: its image/compressed", choices=("raw", "compressed"), read_only=True
@@ -51,6 +55,28 @@ class InputConfig:
         read_only=True,
     )
     input_depth: int = setting(10, "messages of each input that are kept at most", low=1, high=100, read_only=True)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class MonocularInputConfig(ImageInputConfig):
+    """How the input topics are read."""
+
+    calibration: str = setting(
+        "camera_info",
+        "camera_info: the topic (a K of zeros there: unknown), or none: not read; what is unknown, a model with a "
+        "focal head finds",
+        choices=("camera_info", "none"),
+        read_only=True,
+    )
+
+
+@dataclass(frozen=True)
+class InputConfig(ImageInputConfig):
+    """How the input topics are read."""
+
     point_time_unit: str = setting(
         "auto",
         "unit of the points' time field; auto: integers ns, float32 s, float64 s or ns by its size",
@@ -59,9 +85,6 @@ class InputConfig:
     scan_stamp: str = setting(
         "start", "whether a scan's stamp is its first or its last moment", choices=("start", "end")
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -158,6 +181,15 @@ class LifecycleConfig:
     """How the node starts."""
 
     autostart: bool = setting(True, "configure and activate without a lifecycle manager", read_only=True)
+
+
+def _check_names(setting_name: str, names: list[str]) -> None:
+    _refuse_twice(setting_name, names)
+    wrong = [name for name in names if name and not NAMESPACE.fullmatch(name)]
+    if wrong or not names:
+        raise ConfigError(
+            f"{setting_name} has '{wrong[0] if wrong else ''}': give names such as front (letters, digits, _)"
+        )
 
 
 def _refuse_twice(setting_name: str, names: list[str]) -> None:

@@ -1,31 +1,31 @@
-"""The reference page of completion_node and its parameter file, written from the code.
+"""The reference page of each node and its parameter file, written from the code.
 
-`python -m depth_ros.nodes.describe`, run at the root of the repository, writes docs/completion_node.md and
-config/completion.yaml anew.
+`python -m depth_ros.nodes.describe`, run at the root of the repository, writes docs/<node>.md and config/<node>.yaml
+anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from rclpy.lifecycle import LifecycleNode
+from rclpy.node import Node
 
 from depth_ros.nodes.diagnostics import STAGES
 from depth_ros.nodes.graph import type_name
 from depth_ros.nodes.outputs import KINDS
 from depth_ros.nodes.pairs import WHY
 from depth_ros.nodes.parameters import ParameterGroup
-from depth_ros.nodes.settings import Settings
+from depth_ros.nodes.settings import CompletionSettings, MonocularSettings, Settings
 from depth_ros.nodes.silence import CAUSES
 from depth_ros.nodes.spin import one_line_errors, ros_context
 
-PAGE, PARAMETERS = Path("docs", "completion_node.md"), Path("config", "completion.yaml")
 COMMAND = "python -m depth_ros.nodes.describe"
 TYPES = {bool: "bool", int: "integer", float: "double", str: "string"}
 # Later than Humble, and of every node alike.
@@ -46,13 +46,17 @@ OUTPUTS = {
 }
 FIGURES = {
     "model": "what completes; of a learned one also `engine`, and `metres`, what those of a monocular model rest on",
-    "images`, `camera_infos`, `scans": "messages received",
+    "image_topic`, `camera_info_topic": "these inputs by their full names, remaps included",
+    "points_topic": "the scans likewise, of several LiDARs with commas between",
+    "images`, `camera_infos": "messages received",
+    "scans": "scans received",
     "depth_maps`, `rate_hz": "depth maps published, and how many a second",
     "degradation": "what is worse than it should be, or none",
     "residual_median_percent`, `residual_p90_percent`, `residual_points": "the depth against the LiDAR points that "
     "were held out (`guard_share`), and their number: medians of the last frames, or none",
     "scan_shift_right_px`, `scan_shift_down_px": "by how much the scan lies beside the picture (`guard_shift`): 0 in "
     "its place, none where the picture does not tell",
+    "focal": "the focal length that the model has found, where none is known",
 }
 DROPS = {
     "no_camera_info": "no CameraInfo has come so far",
@@ -64,6 +68,8 @@ DROPS = {
     "too_sparse": "fewer than min_points of the scan fall into the image",
     "too_late": "the image is older than max_age",
     "superseded": "a newer pair came first (`queue_policy: latest`)",
+    "building": "came while the engine was built, as it is once for every image size: `queue_policy: all` lets "
+    "queue_size pairs wait",
     "queue_full": "queue_size pairs wait for the completion (`queue_policy: all`)",
     "no_subscribers": "the last listener left while the pair was in work",
     "not_completed": "the completion refuses the frame, or fails on it",
@@ -75,31 +81,105 @@ DROPS = {
 }
 
 
-def texts() -> dict[Path, str]:
-    """Return what belongs into each of the files; rclpy is to be initialised."""
-    # The graph is asked by name, and a node of that name may well run.
-    node = LifecycleNode("completion_node", namespace=f"describe_{uuid4().hex}")
-    groups, services = Settings(node).groups, _services(node)
-    node.destroy_node()
-    return {PAGE: _page(groups, services), PARAMETERS: _parameter_file(groups)}
+class About(NamedTuple):
+    """What is said of one node. settings: its kind; name of the file of its parameters; unlike: what it never says."""
+
+    node: str
+    parameters: str
+    settings: Callable[[Node], Settings]
+    what: str
+    example: str
+    inputs: tuple[str, ...]
+    sensors: str
+    unlike: frozenset[str] = frozenset()
+
+    @property
+    def page(self) -> Path:
+        """Where its page stands."""
+        return Path("docs", f"{self.node}.md")
+
+    @property
+    def file(self) -> Path:
+        """Where the file of its parameters stands."""
+        return Path("config", self.parameters)
+
+    def said(self, table: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return the rows of a table that are of this node."""
+        return [(f"`{name}`", meaning) for name, meaning in table.items() if name not in self.unlike]
 
 
-def _page(groups: Sequence[ParameterGroup[Any]], services: Sequence[tuple[str, str]]) -> str:
-    sections = [
-        "# completion_node",
-        f"Written from the code by `{COMMAND}`: change the code, not this page.",
-        "A camera image and a LiDAR scan in, dense metric depth out. All names are relative: they follow the node's "
-        "namespace and can be remapped. Every output has the stamp and the frame of its image.",
+OF_LIDAR = frozenset(
+    {
+        *("points_topic", "scans", "residual_median_percent`, `residual_p90_percent`, `residual_points"),
+        *("scan_shift_right_px`, `scan_shift_down_px", "bad_points", "bad_odometry", "no_transform", "too_sparse"),
+        *("undeskewed", "lidar_without_transform", "image_without_scan", "scan_without_image", "scan_too_far"),
+        *("image_too_far", "image_queue_full", "image_taken", "scan_duplicate", "scan_out_of_order", "lidar_missing"),
+        *("scan_queue_full", "scan_time_jump", "cloud_without_xyz", "cloud_empty", "sim_against_wall", "clocks_differ"),
+        *("stamp_in_future", "stamps_apart", "no_transform_in_tf", "outside_image"),
+    }
+)
+"""Figures, reasons and causes of a node that has a LiDAR."""
+ONE_OF_TWO = (
+    ": where one of two cameras is silent, that camera and the node are ERROR, because the scans still arrive. "
+)
+NODES = (
+    About(
+        "completion_node",
+        "completion.yaml",
+        CompletionSettings,
+        "A camera image and a LiDAR scan in, dense metric depth out.",
         "    ros2 launch depth_ros completion.launch.py image:=/camera/image_raw points:=/lidar/points\n"
         "    ros2 run depth_ros completion_node --ros-args -r image:=/camera/image_raw "
         "-r camera_info:=/camera/camera_info -r points:=/lidar/points --params-file my.yaml",
-        "## Subscribed topics",
-        "Only while somebody listens to an output. Reliability as the publisher offers it (`input_reliability: auto`), "
-        "keep last `input_depth`.",
-        _table(("topic", "type", "content"), [(f"`{name}`", *about) for name, about in INPUTS.items()]),
+        tuple(INPUTS),
         "With named sensors (`cameras`, `lidars`) the names stand in front: camera `front` reads `front/image` and "
         "writes `front/depth/image_rect`, LiDAR `top` is read from `top/points`. With extrinsics from TF also `/tf` "
         "and `/tf_static`.",
+        frozenset({"focal"}),
+    ),
+    About(
+        "monocular_node",
+        "monocular.yaml",
+        MonocularSettings,
+        "A camera image in, dense metric depth out, by a metric model; no LiDAR. With `calibration: none`, or a "
+        "CameraInfo whose K is zero, a model with a focal head finds the focal length; its answer is in "
+        "`depth/camera_info`, in the log and in the diagnostics.",
+        "    ros2 launch depth_ros monocular.launch.py image:=/camera/image_raw model:=metric.onnx\n"
+        "    ros2 run depth_ros monocular_node --ros-args -r image:=/camera/image_raw "
+        "-r camera_info:=/camera/camera_info -p model:=metric.onnx",
+        ("image", "camera_info"),
+        "With named `cameras` the names stand in front: camera `front` reads `front/image` and writes "
+        "`front/depth/image_rect`.",
+        OF_LIDAR,
+    ),
+)
+
+
+def texts() -> dict[Path, str]:
+    """Return what belongs into each of the files; rclpy is to be initialised."""
+    return {path: text for about in NODES for path, text in _texts(about).items()}
+
+
+def _texts(about: About) -> dict[Path, str]:
+    # The graph is asked by name, and a node of that name may well run.
+    node = LifecycleNode(about.node, namespace=f"describe_{uuid4().hex}")
+    groups, services = about.settings(node).groups, _services(node)
+    node.destroy_node()
+    return {about.page: _page(about, groups, services), about.file: _parameter_file(about, groups)}
+
+
+def _page(about: About, groups: Sequence[ParameterGroup[Any]], services: Sequence[tuple[str, str]]) -> str:
+    sections = [
+        f"# {about.node}",
+        f"Written from the code by `{COMMAND}`: change the code, not this page.",
+        f"{about.what} All names are relative: they follow the node's namespace and can be remapped. Every output has "
+        "the stamp and the frame of its image.",
+        about.example,
+        "## Subscribed topics",
+        "Only while somebody listens to an output. Reliability as the publisher offers it (`input_reliability: auto`), "
+        "keep last `input_depth`.",
+        _table(("topic", "type", "content"), [(f"`{name}`", *INPUTS[name]) for name in about.inputs]),
+        about.sensors,
         "## Published topics",
         "Reliability as `output_reliability` says, volatile, keep last `output_depth`; nothing is computed for a topic "
         "without subscribers.",
@@ -113,21 +193,26 @@ def _page(groups: Sequence[ParameterGroup[Any]], services: Sequence[tuple[str, s
         _table(("service", "type"), [(f"`~/{name}`", kind) for name, kind in services]),
         "## Parameters",
         "A parameter file or a `-p` with a name that is not listed here, or with a value out of its range, ends the "
-        "node with one line that names it. What takes effect at *run time* does so with `ros2 param set`; the rest is "
+        "node with one line that names it. A double may be given as an integer (`max_depth: 80`). What takes effect at "
+        "*run time* does so with `ros2 param set`; the rest is "
         "read at the start and refuses a change. The same as a file: "
-        "[config/completion.yaml](../config/completion.yaml).",
+        f"[{about.file}](../{about.file}).",
     ]
     for group in groups:
         sections += [f"### {_title(group)}", _table(PARAMETER_COLUMNS, [_row(name, group) for name in group.fields])]
     sections += [
         "## Diagnostics",
         "One status per camera, its message says in words what is wrong; levels: OK, WARN (less depth, or worse, than "
-        "could be), ERROR (no depth although messages arrive, or depth that must not be used), STALE (nothing "
-        "arrives). Its values:",
+        "could be, or an engine is being built), ERROR (no depth for 3 s although messages arrive, or depth that must "
+        "not be used), STALE (no depth for 3 s, and nothing arrives). With named cameras each has its own, the same as "
+        "if it were alone, and one of the node in front tells the worst of them"
+        + (". " if about.unlike >= OF_LIDAR else ONE_OF_TWO)
+        + "Lines of the log about a silence are WARN at the most, whatever the level here: the node itself is at work. "
+        "Its values:",
         _table(
             ("key", "value"),
-            [(f"`{keys}`", meaning) for keys, meaning in FIGURES.items()]
-            + [
+            [
+                *about.said(FIGURES),
                 (
                     "`<stage>_p50_ms`, `_p95_ms`, `_p99_ms`",
                     f"percentiles of the last frames; stages: {_list(STAGES)}; no `age` of images of another time",
@@ -136,20 +221,20 @@ def _page(groups: Sequence[ParameterGroup[Any]], services: Sequence[tuple[str, s
             ],
         ),
         "The reasons, those of the pairing first:",
-        _table(("reason", "meaning"), [(f"`{reason}`", meaning) for reason, meaning in {**WHY, **DROPS}.items()]),
+        _table(("reason", "meaning"), about.said({**WHY, **DROPS})),
         "## When nothing comes out",
         "Within 3 s of silence the node logs what is so of the following, each once, with names, figures and remedy "
-        "(what a line about drops has told is not told again; what recurs is told more and more seldom); "
-        "`depth_ros doctor --topics` tells the same from outside.",
-        _table(("cause", "meaning"), [(f"`{cause}`", meaning) for cause, meaning in CAUSES.items()]),
+        "(what a line about drops has told is not told again; what recurs is told more and more seldom)"
+        + ("." if about.unlike >= OF_LIDAR else "; `depth_ros doctor --topics` tells the same from outside."),
+        _table(("cause", "meaning"), about.said(CAUSES)),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _parameter_file(groups: Sequence[ParameterGroup[Any]]) -> str:
+def _parameter_file(about: About, groups: Sequence[ParameterGroup[Any]]) -> str:
     lines = [
-        "# Every parameter of completion_node with its default. Copy what you change:",
-        "#   ros2 run depth_ros completion_node --ros-args --params-file my.yaml",
+        f"# Every parameter of {about.node} with its default. Copy what you change:",
+        f"#   ros2 run depth_ros {about.node} --ros-args --params-file my.yaml",
         '# "fixed" = read at the start only; everything else also takes effect with `ros2 param set`.',
         f"# Written from the code by `{COMMAND}`.",
         "/**:",
@@ -226,14 +311,14 @@ def _escaped(cell: str) -> str:
 
 
 def write(root: Path) -> None:
-    """Write both files under `root`, the repository."""
+    """Write the files under `root`, the repository."""
     with ros_context([]):
         for path, text in texts().items():
             (root / path).write_text(text, encoding="utf-8")
 
 
 def main() -> int:
-    """Write both files; return 0, or 1 after one line."""
+    """Write the files; return 0, or 1 after one line."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("root", nargs="?", type=Path, default=Path(), help="the repository (default: here)")
     root = parser.parse_args().root

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from time import monotonic
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from rclpy.node import Node
 
 from depth_ros.config import GuardConfig
 from depth_ros.frame import DepthMap, Residual
+from depth_ros.geometry.camera import Camera
 from depth_ros.nodes.clocks import NEAR_S, other_time
 from depth_ros.nodes.evidence import LONGEST_PATIENCE_S, Drop
 from depth_ros.nodes.health import Finding, Level, ResidualWatch, ShiftWatch, Window, worst_first
@@ -66,16 +67,19 @@ class Statistics:
     Every drop is counted; of each reason the first is logged, and then ever fewer (`Backoff`). depth_maps: so many went
     out. idle: why nothing is to come out ("waiting for a subscriber"), or empty. degradation: what is worse than it
     should be, such as "completed from a scan 0.4 s old", or empty. cause: why nothing comes out, where that is known.
-    fault: what must be repaired although depth maps go out, or empty.
+    fault: what must be repaired although depth maps go out, or empty. building: what is being built, on which the depth
+    maps wait, or empty. needed: of what there is no depth without. topics: names of the inputs, by diagnostic key.
     """
 
-    def __init__(self, logger: Any) -> None:
+    def __init__(self, logger: Any, needed: Sequence[str] = NEEDED) -> None:
         self._logger, self._lock = logger, Lock()
+        self.needed = needed
         self._backoff = Backoff()
         self._lines: Counter[str] = Counter()
         self._missed: set[str] = set()
         self._published_s, self._odd_ages = float("-inf"), 0
         self._degraded_s, self._degraded = float("-inf"), ""
+        self._focal = ""
         self._texts: dict[str, str] = {}
         self._windows: dict[str, Window] = {stage: Window() for stage in STAGES}
         self._residuals, self._shift = ResidualWatch(), ShiftWatch()
@@ -86,6 +90,8 @@ class Statistics:
         self.degradation = ""
         self.cause = ""
         self.fault = ""
+        self.building = ""
+        self.topics: dict[str, str] = {}
 
     def receive(self, topic: str) -> None:
         """Count a message of an input."""
@@ -147,6 +153,17 @@ class Statistics:
         else:
             self._shift = ShiftWatch()
 
+    def note_camera(self, camera: Camera) -> None:
+        """Tell the focal length of the depth map that went out, where a model has found it; the first is logged."""
+        before = self._focal
+        with self._lock:
+            self._focal = "" if camera.calibrated else f"{camera.intrinsics[0]:.1f} px, found by the model"
+        if self._focal and not before:
+            self._logger.info(
+                f"the focal length is not known: the model finds it, now {camera.intrinsics[0]:.1f} px; "
+                "it goes out in depth/camera_info, and a calibrated camera gives better metres"
+            )
+
     def counts(self) -> Counts:
         """Return the totals as they stand."""
         with self._lock:
@@ -156,9 +173,12 @@ class Statistics:
     def values(self) -> dict[str, str]:
         """Return everything as the key-value texts of a diagnostic status, the unit in the key."""
         with self._lock:
-            values = {topic: str(count) for topic, count in sorted(self.received.items())}
+            values = self.topics | {topic: str(count) for topic, count in sorted(self.received.items())}
             values |= {"depth_maps": str(self.depth_maps), "degradation": self.degradation or "none"}
-            values |= self._residuals.values() | self._shift.values()
+            if "scans" in self.needed:
+                values |= self._residuals.values() | self._shift.values()
+            if self._focal:
+                values["focal"] = self._focal
             for stage, window in self._windows.items():
                 values |= window.values(stage)
             return values | {f"dropped.{reason}": str(count) for reason, count in sorted(self.dropped.items())}
@@ -196,6 +216,12 @@ class Report:
         self._statistics = statistics
         self._last = self._alive = statistics.counts()
         self._recent: deque[Counts] = deque()
+        self._patience_s, self._warns = SILENT_S, False
+
+    def restart(self) -> None:
+        """Count silence and drops from now on."""
+        self._last = self._alive = self._statistics.counts()
+        self._recent.clear()
         self._patience_s, self._warns = SILENT_S, False
 
     def status(self, name: str, facts: Mapping[str, str], idle: str, guard: GuardConfig) -> DiagnosticStatus:
@@ -238,9 +264,11 @@ class Report:
         if now.at - alive.at < self._patience_s:
             return []
         text = f"no depth map for {now.at - alive.at:.0f} s"
+        if self._statistics.building:
+            return [Finding(Level.WARN, f"{text}: {self._statistics.building} is being built")]
         if now.received == alive.received:
             return [Finding(Level.STALE, f"{text}: {self._statistics.cause or 'no message arrives'}")]
-        absent = [f"no {topic}" for topic in NEEDED if now.received[topic] == alive.received[topic]]
+        absent = [f"no {topic}" for topic in self._statistics.needed if now.received[topic] == alive.received[topic]]
         reasons = " and ".join(absent) or _reasons(now.faults - alive.faults) or "no completion has ended"
         cause = self._statistics.cause or reasons
         return [Finding(Level.ERROR, f"{text}, but messages arrive: {cause}")]
@@ -260,6 +288,11 @@ class DiagnosticPublisher:
         self._node, self._guard = node, guard
         self._reports = {camera: Report(one) for camera, one in statistics.items()}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+
+    def restart(self) -> None:
+        """Count silence and drops from now on."""
+        for report in self._reports.values():
+            report.restart()
 
     def publish(self, facts: Mapping[str, str], idle: str) -> None:
         """Publish the statuses: `facts` (model), why the node is idle ("" if it is not), rate and statistics."""

@@ -10,6 +10,11 @@ def completion_node() -> int:
     return _run("completion")
 
 
+def monocular_node() -> int:
+    """Run `monocular_node`."""
+    return _run("monocular")
+
+
 def bag_player() -> int:
     """Run `bag_player`."""
     return _run("player")

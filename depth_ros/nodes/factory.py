@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -21,9 +22,13 @@ def message_class(type_name: str) -> Any:
     try:
         return getattr(import_module(f"{package}.msg"), name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise MessageError(
-            f"message type '{type_name}' is not installed: install ros-$ROS_DISTRO-{package.replace('_', '-')}"
-        ) from error
+        raise MessageError(f"message type '{type_name}' is not installed: {how_to_install(package)}") from error
+
+
+def how_to_install(package: str) -> str:
+    """Say how a package of ROS is installed: from apt beside a sourced ROS, else as a wheel beside those of rclpy."""
+    name, distro = package.replace("_", "-"), os.environ.get("ROS_DISTRO")
+    return f"install ros-{distro}-{name}" if distro else f"pip install ros-kilted-{name}"
 
 
 def make(type_name: str, /, **fields: Any) -> Any:

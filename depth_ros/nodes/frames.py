@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,14 +22,22 @@ Report = Callable[[str, str], None]
 Placed = tuple[Stamped[ScanInput], NDArray[np.float64]]
 
 
+def image_frame(pair: InputPair) -> Frame:
+    """Return the frame of a pair's image alone."""
+    image = pair.image
+    return Frame(pair.image_stamp_ns, image.frame_id, image.rgb, image.camera)
+
+
 def make_frame(pair: InputPair, extrinsics: Extrinsics, poses: Poses | None, watch: Stopwatch, report: Report) -> Frame:
     """Return the frame of a pair; `report` is told, by reason, what is missing from it.
 
     `undeskewed`: a scan was not moved to the image's time. `lidar_without_transform`: a scan is left out.
     The scan of one LiDAR stays in its own frame; those of several become one cloud in the camera's. Raises NodeError
-    when the transform of no LiDAR is known.
+    when the transform of no LiDAR is known. A pair without scans makes a frame without points.
     """
-    image, time_ns = pair.image, pair.image_time_ns
+    if not pair.scans:
+        return image_frame(pair)
+    time_ns = pair.image_time_ns
     placed, undeskewed = _placed(pair, extrinsics, report), partial(report, "undeskewed")
     with watch.stage("deskew"):
         parts = [
@@ -36,8 +45,7 @@ def make_frame(pair: InputPair, extrinsics: Extrinsics, poses: Poses | None, wat
             for scan, T in placed
         ]
     points, T = parts[0] if len(parts) == 1 else (_merged(parts), np.eye(4))
-    scan_stamp_ns = placed[0][0].stamp_ns
-    return Frame(pair.image_stamp_ns, image.frame_id, image.rgb, image.camera, points, T, scan_stamp_ns=scan_stamp_ns)
+    return replace(image_frame(pair), points=points, T_cam_lidar=T, scan_stamp_ns=placed[0][0].stamp_ns)
 
 
 def _placed(pair: InputPair, extrinsics: Extrinsics, report: Report) -> list[Placed]:

@@ -30,11 +30,25 @@ def publishers(node: Node, topic: str) -> tuple[Publisher, ...]:
 def candidates(node: Node, topic: str, wanted: str) -> tuple[str, ...]:
     """Return a few other topics of the type `wanted` that another node publishes, the ones named alike first."""
     word = topic.rpartition("/")[2]
+    names = topics_of_type(node, wanted) - {topic}
+    # What a depth camera makes is the last to be meant.
+    return tuple(sorted(names, key=lambda name: ("/depth/" in name, word not in name, name))[:SUGGESTED])
+
+
+def topics_of_type(node: Node, wanted: str) -> set[str]:
+    """Return the topics of the type `wanted` that other nodes publish, without what completion_node makes."""
     # Not by topic: rclpy would remap the names of the topics as it does our own.
     found = {name for other in _others(node) for name, types in _published(node, *other) if wanted in types}
-    names = {name for name in found if not OUTPUT.search(name)}
-    # What a depth camera makes is the last to be meant.
-    return tuple(sorted(names - {topic}, key=lambda name: ("/depth/" in name, word not in name, name))[:SUGGESTED])
+    return {name for name in found if not OUTPUT.search(name)}
+
+
+def completion_nodes(node: Node) -> set[str]:
+    """Return the names of the nodes that publish what completion_node does."""
+    return {
+        _full_name(namespace, name)
+        for name, namespace in _others(node)
+        if any(OUTPUT.search(topic) for topic, _ in _published(node, name, namespace))
+    }
 
 
 def other_nodes(node: Node) -> int:

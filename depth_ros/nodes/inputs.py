@@ -17,7 +17,7 @@ from depth_ros.frame import PointCloud
 from depth_ros.geometry.camera import Camera
 from depth_ros.geometry.distortion import check_distortion
 from depth_ros.messages.decode import decode_camera, decode_cloud, decode_image, is_rectified, stamp_ns
-from depth_ros.nodes.config import InputConfig
+from depth_ros.nodes.config import ImageInputConfig, InputConfig
 from depth_ros.nodes.drops import Counting, drops_counted
 from depth_ros.nodes.evidence import Topic
 from depth_ros.nodes.parameters import ParameterGroup
@@ -50,6 +50,7 @@ class ScanInput(NamedTuple):
 InputPair = Pair[ImageInput, ScanInput]
 Scans = tuple[Stamped[ScanInput], ...]
 OnImage = Callable[[int, ImageInput], None]
+ReadCamera = Callable[[Any], Camera]
 OnScan = Callable[[str, int, ScanInput], None]
 
 
@@ -62,13 +63,21 @@ class CameraInput:
     """Subscribes to image and camera_info of one camera, and hands every decoded image to `on_image` with its stamp.
 
     The newest CameraInfo belongs to an image; images that come before the first one wait for it
-    (`WAITING_IMAGES` at most). Whatever cannot be used is a counted drop of `statistics`, never an exception.
+    (`WAITING_IMAGES` at most). read_camera: how a CameraInfo is read; None: there is none, and the camera of an image
+    is not calibrated. Whatever cannot be used is a counted drop of `statistics`, never an exception.
     """
 
     def __init__(
-        self, node: Node, name: str, config: ParameterGroup[InputConfig], statistics: Counting, on_image: OnImage
+        self,
+        node: Node,
+        name: str,
+        config: ParameterGroup[ImageInputConfig],
+        statistics: Counting,
+        on_image: OnImage,
+        read_camera: ReadCamera | None = decode_camera,
     ) -> None:
         self._node, self._config, self._statistics, self._on_decoded = node, config, statistics, on_image
+        self._read_camera = read_camera
         self._calibration: Camera | None = None
         self._camera: Camera | None = None
         self._waiting: deque[tuple[Any, int]] = deque()
@@ -78,7 +87,9 @@ class CameraInput:
         kind, suffix = (CompressedImage, "/compressed") if compressed else (Image, "")
         how = value.input_reliability, value.input_depth
         info_topic = topic_of(name, "camera_info")
-        self._info_input = InputSubscription(node, CameraInfo, info_topic, self._on_camera_info, *how)
+        self._info_input = (
+            None if read_camera is None else InputSubscription(node, CameraInfo, info_topic, self._on_camera_info, *how)
+        )
         self._image_input = InputSubscription(node, kind, topic_of(name, "image"), self._on_image, *how, suffix=suffix)
 
     def choose_camera(self) -> None:
@@ -97,12 +108,13 @@ class CameraInput:
 
     def evidence(self) -> list[Topic]:
         """Return what is known of the topics."""
-        return [self._image_input.evidence(), self._info_input.evidence()]
+        return [one.evidence() for one in (self._image_input, self._info_input) if one is not None]
 
     def close(self) -> None:
         """End the subscriptions; images that still wait for a CameraInfo are counted drops."""
-        self._info_input.close()
         self._image_input.close()
+        if self._info_input is not None:
+            self._info_input.close()
         if self._waiting:
             self._drop_without_camera_info(len(self._waiting))
             self._waiting.clear()
@@ -110,7 +122,8 @@ class CameraInput:
     def _on_camera_info(self, message: CameraInfo) -> None:
         self._statistics.receive("camera_infos")
         with drops_counted(self._statistics, "bad_camera_info"):
-            self._calibration = decode_camera(message)
+            assert self._read_camera is not None
+            self._calibration = self._read_camera(message)
             self.choose_camera()
         self._take_waiting()
 
@@ -123,13 +136,14 @@ class CameraInput:
             self._drop_without_camera_info(1)
 
     def _take_waiting(self) -> None:
-        while self._waiting and self._camera is not None:
+        while self._waiting and (self._camera is not None or self._info_input is None):
             message, arrived_ns = self._waiting.popleft()
             with drops_counted(self._statistics, "bad_image"):
                 stamp = stamp_of(message)
                 self._on_decoded(stamp, _decoded_image(message, self._camera, arrived_ns))
 
     def _drop_without_camera_info(self, count: int) -> None:
+        assert self._info_input is not None
         text = f"no usable CameraInfo on {self._info_input.topic} yet: publish one, or remap it"
         self._statistics.drop("no_camera_info", text, count=count)
 
@@ -192,8 +206,9 @@ def decode_points(message: Any, time_unit: str = "auto", scan_stamp: str = "star
     return points
 
 
-def _decoded_image(message: Any, camera: Camera, arrived_ns: int) -> ImageInput:
+def _decoded_image(message: Any, camera: Camera | None, arrived_ns: int) -> ImageInput:
     begun_ns = monotonic_ns()
-    rgb = decode_picture(message, camera)
+    rgb = decode_image(message) if camera is None else decode_picture(message, camera)
+    camera = camera or Camera.uncalibrated(rgb.shape[1], rgb.shape[0])
     decoded_ns = monotonic_ns()
     return ImageInput(message.header.frame_id, rgb, camera, arrived_ns, decoded_ns, (decoded_ns - begun_ns) / 1e9)

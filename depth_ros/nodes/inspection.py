@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from time import monotonic, monotonic_ns
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ from depth_ros.nodes.graph import clocks, large_lost, other_nodes, publishers
 from depth_ros.nodes.inputs import decode_picture, decode_points
 from depth_ros.nodes.options import InspectOptions
 from depth_ros.nodes.qos import InputSubscription
+from depth_ros.nodes.scout import NAME, find_inputs
 from depth_ros.nodes.silence import diagnose
 from depth_ros.nodes.spin import ros_context
 from depth_ros.nodes.tf import TfMissingError
@@ -37,6 +38,7 @@ from depth_ros.pipelines.guard import require_points
 SLICE_S = 0.02
 KEEP = 10
 OUTPUT = "depth/image_rect"
+TOPICS = ("image", "camera_info", "points")
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,14 @@ class Came:
 class Inspection:
     """What was found.
 
-    pairs: images that found a scan. gap_ms: median distance in time of these, None without. placed: pairs whose points
-    fell into the image. transform: how that went, in words. makers: who publishes the
-    depth image. listeners: of the depth image. drops: by reason. causes: why nothing would come out, as
-    far as it can be told by now. would_output: whether completion_node would have published a depth map.
+    chosen: in words, where the names of the inputs are from; "": they were all given. pairs: images that found a scan.
+    gap_ms: median distance in time of these, None without. placed: pairs whose points fell into the image. transform:
+    how that went, in words. makers: who publishes the depth image. listeners: of the depth image. drops: by reason.
+    causes: why nothing would come out, as far as it can be told by now. would_output: whether completion_node would
+    have published a depth map.
     """
 
+    chosen: str
     inputs: list[Came]
     pairs: int
     gap_ms: float | None
@@ -84,9 +88,10 @@ class _Scan(NamedTuple):
 class Inspector(Node):  # type: ignore[misc]
     """Subscribes, decodes and pairs as completion_node does, and draws the points into the image; completes nothing."""
 
-    def __init__(self, options: InspectOptions) -> None:
-        super().__init__("depth_ros_doctor", start_parameter_services=False)
+    def __init__(self, options: InspectOptions, chosen: str = "") -> None:
+        super().__init__(NAME, start_parameter_services=False)
         self.get_logger().set_level(LoggingSeverity.WARN)
+        self._chosen = chosen
         self._pairing = PairingConfig(sync_slop=options.sync_slop)
         self._pairer: Pairer[_Image, _Scan] = Pairer(self._pairing)
         self._camera: Camera | None = None
@@ -131,6 +136,7 @@ class Inspector(Node):  # type: ignore[misc]
         )
         output = self.resolve_topic_name(OUTPUT)
         return Inspection(
+            self._chosen,
             [Came(topic, self._rate_hz(topic), self._detail.get(topic.name, "")) for topic in topics],
             len(self._gaps_ns),
             median(self._gaps_ns) / 1e6 if self._gaps_ns else None,
@@ -218,10 +224,18 @@ class Inspector(Node):  # type: ignore[misc]
             self._drops[reason] = Drop(before.times + 1, str(error))
 
 
-def inspect(options: InspectOptions) -> Inspection:
-    """Look at the inputs for as long as the options say, or until a signal; return what was found."""
+def inspect(options: InspectOptions, given: Collection[str] = TOPICS) -> Inspection:
+    """Look at the inputs for as long as the options say, or until a signal; return what was found.
+
+    given: the options whose topics were named; for the others those are taken that are found here.
+    """
     with ros_context([]) as stop:
-        inspector, executor = Inspector(options), SingleThreadedExecutor()
+        free, chosen = set(TOPICS) - set(given), ""
+        if free:
+            topics, chosen = find_inputs(stop.is_set)
+            found: dict[str, Any] = {name: topic for name, topic in topics.items() if name in free}
+            options = replace(options, **found)
+        inspector, executor = Inspector(options, chosen), SingleThreadedExecutor()
         executor.add_node(inspector)
         try:
             end = monotonic() + options.seconds

@@ -16,7 +16,7 @@ from depth_ros.nodes.qos import steady_timer
 from depth_ros.pairing import Pairer
 
 POLL_S = 0.01
-NOT_DROPS = frozenset({"paired", "time_jump", "scan_unused", "image_unused", "outdated"})
+NOT_DROPS = frozenset({"paired", "time_jump", "scan_unused", "image_unused", "outdated", "alone"})
 WHY = {
     "image_without_scan": "no scan has arrived: check the topic points",
     "scan_without_image": "no image has arrived: check the topic image",
@@ -38,7 +38,7 @@ WHY = {
 class Pairs:
     """A Pairer on the machine's steady clock, which hands every settled pair to `on_pair`.
 
-    lidars and last_scan_for: as of `Pairer`.
+    lidars, last_scan_for and image_alone: as of `Pairer`.
     """
 
     def __init__(
@@ -49,9 +49,10 @@ class Pairs:
         last_scan_for: float,
         statistics: Statistics,
         on_pair: Callable[[InputPair], None],
+        image_alone: bool = False,
     ) -> None:
         self._node, self._lidars, self._statistics, self._on_pair = node, lidars, statistics, on_pair
-        self._settings = config, last_scan_for
+        self._settings = config, last_scan_for, image_alone
         self._start()
         self._timer = steady_timer(node, POLL_S, self._on_timer)
 
@@ -73,10 +74,10 @@ class Pairs:
         """Take a scan."""
         self._settle(self._pairer.add_scan(stamp_ns, scan, monotonic_ns(), lidar))
 
-    def configure(self, config: PairingConfig, last_scan_for: float) -> None:
+    def configure(self, config: PairingConfig, last_scan_for: float, image_alone: bool = False) -> None:
         """Pair by `config` from now on, if that is new; what waits is settled by what was in force."""
-        if (config, last_scan_for) != self._settings:
-            self._settings = config, last_scan_for
+        if (config, last_scan_for, image_alone) != self._settings:
+            self._settings = config, last_scan_for, image_alone
             self.flush()
             self._start()
 
@@ -89,8 +90,10 @@ class Pairs:
         self._node.destroy_timer(self._timer)
 
     def _start(self) -> None:
-        config, last_scan_for = self._settings
-        self._pairer: Pairer[ImageInput, ScanInput] = Pairer(config, self._lidars, last_scan_for=last_scan_for)
+        config, last_scan_for, image_alone = self._settings
+        self._pairer: Pairer[ImageInput, ScanInput] = Pairer(
+            config, self._lidars, last_scan_for=last_scan_for, image_alone=image_alone
+        )
         self._counted: Counter[str] = Counter()
 
     def _on_timer(self) -> None:

@@ -3,48 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import Field, fields
 from difflib import get_close_matches
 from traceback import format_exc
 from typing import Any, Generic, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-from rclpy.exceptions import ParameterException
+from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from depth_ros.config import from_mapping
 from depth_ros.errors import ConfigError, DepthRosError
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 # What every node of ROS takes, whether its distribution knows it or not.
 STANDARD = ("use_sim_time", "start_type_description_service")
 STANDARD_PREFIXES = ("qos_overrides.",)
+WORDS = {bool: "a bool", int: "an integer", float: "a double", str: "a string"}
+"""What parameters are, as ROS calls it."""
 
 
-class ParameterGroup(Generic[T]):
+class TypedNode(LifecycleNode):  # type: ignore[misc]
+    """A node that takes an integer for a double when a parameter is set, and refuses other types in words.
+
+    Declared types stay as they are, so that `ros2 param describe` tells them. (rclpy's own way, dynamic typing, forgets
+    the type, and lets no callback change the value.)
+    """
+
+    def set_parameters(self, parameter_list: Sequence[Parameter]) -> list[SetParametersResult]:
+        """Set each by itself, as rclpy does."""
+        return [self.set_parameters_atomically([parameter]) for parameter in parameter_list]
+
+    def set_parameters_atomically(self, parameter_list: Sequence[Parameter]) -> SetParametersResult:
+        """Set all or none; the services of the parameters come here too."""
+        try:
+            typed = [self._typed(parameter) for parameter in parameter_list]
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return super().set_parameters_atomically(typed)
+
+    def _typed(self, parameter: Parameter) -> Parameter:
+        name, value = parameter.name, parameter.value
+        if value is None or not self.has_parameter(name) or self.describe_parameter(name).dynamic_typing:
+            return parameter
+        return Parameter(name, value=as_type_of(self.get_parameter(name).value, name, value))
+
+
+def as_type_of(declared: Any, name: str, value: Any) -> Any:
+    """Return `value` in the type of `declared`, an integer for a double and lists too; another is a ConfigError."""
+    if hasattr(declared, "__len__") and not isinstance(declared, str):
+        if value is None or (_word(value) == "a list" and not len(value)):
+            raise ConfigError(f"{name} is an empty list: give at least one value")
+        if _word(value) != "a list":
+            raise ConfigError(f"{name} is {value!r}, {_word(value)}: give a list, as in [{value}]")
+        return [as_type_of(declared[0], name, part) for part in value]
+    if type(declared) is float and type(value) is int:
+        return float(value)
+    if type(value) is not type(declared):
+        raise ConfigError(f"{name} is {value!r}, {_word(value)}: give {_word(declared)}")
+    return value
+
+
+class ParameterGroup(Generic[T_co]):
     """One settings object, held as parameters `<prefix><field>` of a node.
 
     value: the settings as they stand; fields: the settings' fields by the parameter's name.
     Raises ConfigError, in one line, when an override has a wrong type or range.
     """
 
-    def __init__(self, node: Node, default: T, prefix: str = "") -> None:
+    def __init__(self, node: Node, default: T_co, prefix: str = "") -> None:
         self.prefix, self.default = prefix, default
         self.fields: dict[str, Field[Any]] = {prefix + entry.name: entry for entry in fields(default)}  # type: ignore[arg-type]
-        values = {name: _declare(node, name, entry, default) for name, entry in self.fields.items()}
-        self.value: T = from_mapping(type(default), {self.fields[name].name: values[name] for name in values})
+        # Humble to Kilted keep the overrides of files and command line here, and offer no public way to them.
+        overrides: Mapping[str, Any] = node._parameter_overrides
+        given = {
+            entry.name: _plain(name, overrides[name].value, entry, getattr(default, entry.name))
+            for name, entry in self.fields.items()
+            if name in overrides
+        }
+        self.value: T_co = from_mapping(type(default), given)
+        for name, entry in self.fields.items():
+            value = getattr(self.value, entry.name)
+            node.declare_parameter(name, value, _descriptor(entry, value), ignore_override=True)
 
-    def proposed(self, parameters: Sequence[Parameter]) -> T:
+    def proposed(self, parameters: Sequence[Parameter]) -> T_co:
         """Return the settings with `parameters` set; the very same object when that changes nothing here."""
-        changes = {self.fields[p.name].name: p.value for p in parameters if p.name in self.fields}
+        changes = {p.name: p.value for p in parameters if p.name in self.fields}
         if not changes:
             return self.value
-        present = {entry.name: getattr(self.value, entry.name) for entry in self.fields.values()}
-        plain = {name: _plain(name, value, present[name]) for name, value in {**present, **changes}.items()}
-        after = from_mapping(type(self.value), plain)
+        values = {entry.name: getattr(self.value, entry.name) for entry in self.fields.values()}
+        for name, value in changes.items():
+            entry = self.fields[name]
+            values[entry.name] = _plain(name, value, entry, values[entry.name])
+        after = from_mapping(type(self.value), values)
         return self.value if after == self.value else after
 
 
@@ -56,7 +109,6 @@ def refuse_unknown(node: Node) -> None:
 
     Call it once everything is declared: what is misspelt would otherwise be ignored in silence.
     """
-    # Humble to Kilted keep the overrides of files and command line here, and offer no public way to them.
     overrides: Mapping[str, Any] = node._parameter_overrides
     unknown = [
         name
@@ -124,25 +176,12 @@ def _with_nearest(name: str, known: Sequence[str]) -> str:
     return f"'{name}' (meant: '{nearest[0]}'?)" if nearest else f"'{name}'"
 
 
-def _declare(node: Node, name: str, entry: Field[Any], defaults: Any) -> Any:
-    default = getattr(defaults, entry.name)
-    try:
-        return _plain(name, node.declare_parameter(name, default, _descriptor(entry, default)).value, default)
-    except ParameterException as error:
-        with suppress(KeyError):
-            given = node._parameter_overrides[name].value
-            if isinstance(default, float) and type(given) is int:
-                raise ConfigError(f"parameter '{name}' is {given}: it is a float, so write {float(given)}") from error
-        text = " ".join(str(error).split())
-        raise ConfigError(f"parameter '{name}': {text} {_limits(entry)}".rstrip()) from error
-
-
 def _descriptor(entry: Field[Any], default: Any) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         description=entry.metadata["description"],
         additional_constraints=_limits(entry),
         read_only=entry.metadata["read_only"],
-        # YAML reads a bare true as a bool, also where the choices are auto, true and false.
+        # A bare true of YAML is a bool.
         dynamic_typing="true" in entry.metadata["choices"],
     )
     low, high = entry.metadata["low"], entry.metadata["high"]
@@ -161,9 +200,12 @@ def _limits(entry: Field[Any]) -> str:
     return "" if rules["low"] is None else f"From {rules['low']} to {rules['high']}."
 
 
-def _plain(name: str, value: Any, default: Any) -> Any:
-    if isinstance(default, list):
-        if value is None:
-            raise ConfigError(f"{name} is an empty list: give at least one value")
-        return list(value)
-    return str(value).lower() if isinstance(default, str) and isinstance(value, bool) else value
+def _plain(name: str, value: Any, entry: Field[Any], default: Any) -> Any:
+    # YAML reads a bare true as a bool, also where the choices are auto, true and false.
+    if isinstance(value, bool) and "true" in entry.metadata["choices"]:
+        return str(value).lower()
+    return as_type_of(default, name, value)
+
+
+def _word(value: Any) -> str:
+    return WORDS.get(type(value), "a list")

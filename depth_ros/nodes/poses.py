@@ -14,6 +14,7 @@ from depth_ros.frame import PointCloud
 from depth_ros.geometry.motion import Trajectory
 from depth_ros.nodes.config import MotionConfig
 from depth_ros.nodes.extrinsics import Extrinsics, TfExtrinsics
+from depth_ros.nodes.factory import how_to_install
 from depth_ros.nodes.odometry import HOPELESS_NS, Odometry
 from depth_ros.nodes.qos import InputSubscription
 from depth_ros.nodes.tf import TfTree, Transform, plain
@@ -213,7 +214,7 @@ def _make_auto(node: Node, config: MotionConfig, extrinsics: Extrinsics, report:
             found.append(maker())
     if not found:
         node.get_logger().info(
-            "scans are used as they come, without deskew: for poses install ros-$ROS_DISTRO-nav-msgs or tf2-ros-py "
+            f"scans are used as they come, without deskew: for the poses of an odometry {how_to_install('nav_msgs')} "
             "(pose_source: auto)"
         )
         return None
@@ -225,7 +226,7 @@ def _subscribe(node: Node, callback: Callable[[Any], None]) -> InputSubscription
         from nav_msgs.msg import Odometry as OdometryMessage
     except ImportError as error:
         raise ConfigError(
-            "pose_source is odometry, but nav_msgs does not import: install ros-$ROS_DISTRO-nav-msgs"
+            f"pose_source is odometry, but nav_msgs does not import: {how_to_install('nav_msgs')}"
         ) from error
     return InputSubscription(node, OdometryMessage, TOPIC, callback, "auto", ODOMETRY_DEPTH)
 

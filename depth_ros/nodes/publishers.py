@@ -34,13 +34,14 @@ def topic_cause(topic: Topic, evidence: Evidence) -> Cause | None:
         return None
     ours = [publisher for publisher in topic.publishers if publisher.type_name == topic.type_name]
     if not topic.publishers:
-        return _no_publisher(topic)
+        images_come = any(one.received for one in evidence.topics if one.type_name in IMAGES)
+        return _no_publisher(topic, images_come=images_come)
     if not ours:
         return _wrong_type(topic)
     return _qos(topic, ours) or _nothing_sent(topic, ours, evidence)
 
 
-def _no_publisher(topic: Topic) -> Cause:
+def _no_publisher(topic: Topic, *, images_come: bool) -> Cause:
     if topic.received:
         return Cause(
             "input_stopped",
@@ -51,9 +52,15 @@ def _no_publisher(topic: Topic) -> Cause:
     chosen = [name[: len(name) - len(topic.suffix)] for name in topic.candidates if name.endswith(topic.suffix)]
     if chosen:
         remedy = f"{what} is published on {', '.join(topic.candidates)}: is it {topic.choice}{chosen[0]}?"
+    elif topic.type_name == CAMERA_INFO and images_come:
+        remedy = (
+            "the camera's driver publishes images and no CameraInfo at all; calibrate the camera, and let the driver "
+            "publish what comes of it (most take a file as camera_info_url)"
+        )
     else:
         remedy = f"nothing of type {what} is published here; start the driver or the bag, and compare ROS_DOMAIN_ID"
-    return Cause("no_publisher", f"nobody publishes {topic.name}: {remedy}", topic.name)
+    name = "no_camera_info" if topic.type_name == CAMERA_INFO and images_come else "no_publisher"
+    return Cause(name, f"nobody publishes {topic.name}: {remedy}", topic.name)
 
 
 def _wrong_type(topic: Topic) -> Cause:

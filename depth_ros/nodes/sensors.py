@@ -48,8 +48,8 @@ class Sensors:
             self._unsubscribe_lidars()
         else:
             with drops_counted(self, "not_subscribed"):
-                for name in self._settings.sensors.value.lidars[len(self._lidars) :]:
-                    self._lidars.append(LidarInput(self._node, name, self._settings.input, self, self._on_scan))
+                for name in self._settings.lidars[len(self._lidars) :]:
+                    self._lidars.append(LidarInput(self._node, name, self._settings.points, self, self._on_scan))
 
     def configure(self, changed: Collection[ParameterGroup[Any]]) -> None:
         """Let changed settings take effect."""

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from depth_ros.nodes.clocks import clock_causes
-from depth_ros.nodes.evidence import CAMERA_INFO, LONGEST_PATIENCE_S, Cause, Drop, Evidence
+from depth_ros.nodes.evidence import CAMERA_INFO, CLOUD, LONGEST_PATIENCE_S, Cause, Drop, Evidence
 from depth_ros.nodes.logs import Backoff
 from depth_ros.nodes.publishers import is_missing, topic_cause
 
@@ -52,6 +52,7 @@ CAUSES = {
     "too_sparse": "too few points fall into the image",
     "too_late": "the images are older than max_age",
     "superseded": "completion is slower than the camera",
+    "not_subscribed": "an input cannot be subscribed to",
     "not_completed": "the completion refuses the frames",
     "internal": "an error in this package",
     "slow": "the first completion is not done yet",
@@ -87,6 +88,8 @@ CLUES = (
     Clue("too_sparse", "leaves 0 points", "outside_image"),
     Clue("too_sparse", "", "too_sparse"),
     Clue("too_late", "", "too_late"),
+    Clue("not_subscribed", "", "not_subscribed"),
+    Clue("not_completed", "no focal length is known", "k_zero"),
     Clue("not_completed", "", "not_completed"),
     Clue("internal_", "", "internal"),
 )
@@ -95,7 +98,6 @@ NEED_CLOCK = frozenset({"no_transform_in_tf", "too_late"})
 SUPERSEDED = frozenset({"superseded", "queue_full"})
 SLOW_SENSOR_S = 1.0
 """A sensor with longer intervals may just be waited for."""
-LIGHTER = "take a lighter model (model: classical), smaller images, or a faster engine (depth_ros doctor)"
 
 
 def diagnose(evidence: Evidence) -> list[Cause]:
@@ -115,7 +117,9 @@ def diagnose(evidence: Evidence) -> list[Cause]:
 class SilenceWatch:
     """Logs each cause of a silence once per episode, unless a line about what was dropped has told it.
 
-    An output ends the episode; a new one also starts when the node's state changes, or somebody begins to listen.
+    As a warning, or info where it is no fault: the node itself is at work; /diagnostics has the level of the output.
+    An output ends the episode; a new one also starts when the node's state changes, somebody begins to listen, or on
+    `restart`.
     Inputs that come (back) are given time. What comes again in ever new episodes is told more and more seldom
     (`Backoff`). what: how each line begins. only: the causes to tell; None: all of them.
     """
@@ -136,6 +140,10 @@ class SilenceWatch:
         self._lines: dict[str, int] = {}
         self._told: set[tuple[str, str]] = set()
         self._backoff = Backoff()
+
+    def restart(self) -> None:
+        """Begin a new episode: nothing of before counts."""
+        self._phase = None
 
     def look(self, evidence: Evidence) -> list[Cause]:
         """Take what is known now; call it once a second. Returns the causes that hold, whether told before or not."""
@@ -204,6 +212,8 @@ def _inputs(evidence: Evidence) -> Iterator[Cause]:
     names, age_s = " and ".join(topic.name for topic in sensors), min(topic.age_s or 0 for topic in sensors)
     text = f"nothing on {names} for {age_s:.1f} s: the bag is over or paused, or the drivers have stopped"
     yield Cause("input_over", text)
+    # What never came is missed again when the others go on.
+    yield from (cause for cause in found if cause.name != "input_stopped")
 
 
 def _drops(evidence: Evidence) -> Iterator[Cause]:
@@ -220,8 +230,13 @@ def _drops(evidence: Evidence) -> Iterator[Cause]:
     slower = sum(drop.times for reason, drop in evidence.drops.items() if reason in SUPERSEDED)
     # Before the first depth map that tells nothing: it takes longer than any other.
     if slower and evidence.outputs:
-        text = f"completion is slower than the camera, {slower} pairs were left out meanwhile: {LIGHTER}"
+        text = f"completion is slower than the camera, {slower} pairs were left out meanwhile: {_lighter(evidence)}"
         yield Cause("superseded", text)
+
+
+def _lighter(evidence: Evidence) -> str:
+    classical = " (model: classical)" if any(topic.type_name == CLOUD for topic in evidence.topics) else ""
+    return f"take a lighter model{classical}, smaller images, or a faster engine (depth_ros doctor)"
 
 
 def _is_clue(reason: str) -> bool:
@@ -231,8 +246,8 @@ def _is_clue(reason: str) -> bool:
 def _remaining(evidence: Evidence) -> Iterator[Cause]:
     """Yield what is left when inputs, drops and clocks explain nothing."""
     if evidence.paired:
-        yield Cause("slow", f"pairs are made, and the first is still being completed: wait, or {LIGHTER}")
-    elif all(topic.received and topic.interval_s < SLOW_SENSOR_S for topic in evidence.topics):
+        yield Cause("slow", f"pairs are made, and the first is still being completed: wait, or {_lighter(evidence)}")
+    elif evidence.topics and all(topic.received and topic.interval_s < SLOW_SENSOR_S for topic in evidence.topics):
         told = "; ".join(f"{reason}: {drop.text}" for reason, drop in evidence.drops.items()) or "nothing was dropped"
         yield Cause("unexplained", f"every input arrives, and no pair comes of them ({told}): please report this line")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
 from depth_ros.errors import DepthRosError, NodeError
+from depth_ros.nodes.arguments import refusal
 from depth_ros.nodes.memory import keep_freed_memory
 
 SLICE_S = 0.2
@@ -39,7 +41,7 @@ def ros_context(args: Sequence[str] | None) -> Iterator[Event]:
         try:
             rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
         except Exception as error:  # rclpy has no public class for what its C side refuses
-            raise NodeError(f"ROS 2 does not start: {_first_line(error)}") from error
+            raise NodeError(f"ROS 2 does not start: {refusal(error)}") from error
         try:
             yield stop
         except (KeyboardInterrupt, ExternalShutdownException):
@@ -53,7 +55,7 @@ def own_arguments(argv: Sequence[str]) -> list[str]:
     try:
         return list(remove_ros_args(list(argv))[1:])
     except Exception as error:  # rclpy has no public class for what its C side refuses
-        raise NodeError(f"ROS arguments: {_first_line(error)}") from error
+        raise NodeError(f"ROS arguments: {refusal(error)}") from error
 
 
 def run(make_node: Callable[[], Any], args: Sequence[str] | None) -> int:
@@ -62,6 +64,13 @@ def run(make_node: Callable[[], Any], args: Sequence[str] | None) -> int:
     Returns 0, or 1 after one line when it cannot start.
     """
     return one_line_errors(lambda: _run(make_node, args))
+
+
+def run_named(name: str, make_node: Callable[[], Any], about: str, example: str, args: Sequence[str] | None) -> int:
+    """Run the node of the executable `name`, which takes nothing but ROS arguments and --help; returns as `run`."""
+    argv = sys.argv if args is None else [name, *args]
+    parser = argparse.ArgumentParser(prog=name, description=about, epilog=example)
+    return one_line_errors(lambda: parser.parse_args(own_arguments(argv))) or run(make_node, args)
 
 
 def one_line_errors(action: Callable[[], Any]) -> int:
@@ -82,10 +91,6 @@ def warn_of_mixed_ros(logger: Any) -> None:
             f"ROS {distro} is sourced, but rclpy comes from {sys.prefix}: two ROS installations in one process may "
             "crash; use a virtual environment with system site packages and without the ROS wheels"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
 
 
 def _run(make_node: Callable[[], Any], args: Sequence[str] | None) -> None:

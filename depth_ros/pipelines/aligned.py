@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +12,11 @@ from numpy.typing import NDArray
 from depth_ros.classical.fill import Completion
 from depth_ros.classical.scale_fit import Aligned, Basis, align
 from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
-from depth_ros.errors import CompletionError, ModelError
+from depth_ros.errors import CompletionError
 from depth_ros.frame import DepthMap, Frame
-from depth_ros.models.card import ModelCard
 from depth_ros.models.model import Arrays
-from depth_ros.pipelines.base import BUILD, Finish, Measured, Pipeline, measure
+from depth_ros.pipelines.base import Finish, Measured, measure
+from depth_ros.pipelines.modelled import ModelPipeline, Runnable
 
 VALID, SKY = 1, 2
 """Values of the contract's output `valid`."""
@@ -33,94 +31,38 @@ SAID = {
 _log = logging.getLogger("depth_ros")
 
 
-class MonocularModel(Protocol):
-    """What the pipeline asks of a model, which `models.model.Model` has; fakes will do."""
-
-    @property
-    def building(self) -> str:
-        """What is being built right now, or empty."""
-
-    @property
-    def card(self) -> ModelCard:
-        """What the model is; its task is metric or relative."""
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """The model, and what runs it."""
-
-    @property
-    def fixed_size(self) -> tuple[int | None, int | None]:
-        """Height and width of its images, None = free."""
-
-    def is_built(self, height: int, width: int) -> bool:
-        """Whether an image of this size can be run at once."""
-
-    def build(self, height: int, width: int) -> None:
-        """Make ready for images of this size."""
-
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
-        """Return `depth` (metric) or `inverse_depth` (relative), and perhaps `sigma` and `valid`, [H,W] each."""
-
-    def close(self) -> None:
-        """Free the engine."""
-
-
-class AlignedMonocular(Pipeline):
+class AlignedMonocular(ModelPipeline):
     """Dense depth from a monocular model, in the metres of the scan; see `classical.scale_fit.align`.
 
     Completed is what points near by vouch for; far from them the depth is monocular. With too few points the depth
     rests on less, down to a metric model alone, and a frame without a scan is taken as one without points; `facts` and
-    the log say which. name: as in `CompletionConfig.model`. Raises ModelError when the model is not a monocular one.
+    the log say which.
     """
 
-    def __init__(
-        self, config: CompletionConfig, model: MonocularModel, name: str, guard: GuardConfig = NO_GUARD
-    ) -> None:
-        if model.card.task not in ("metric", "relative"):
-            raise ModelError(f"{name} is a {model.card.task} model: give one of task metric or relative")
-        self._config, self._guard, self._model = config, guard, model
+    tasks = ("metric", "relative")
+
+    def __init__(self, config: CompletionConfig, model: Runnable, name: str, guard: GuardConfig = NO_GUARD) -> None:
+        super().__init__(config, model, name, guard)
         self._basis: Basis | None = None
-        self.name = name
+        self.needs_scan = model.card.task == "relative"
 
     @property
     def facts(self) -> dict[str, str]:
         """The model, what runs it, and what the metres of the last frame rest on."""
-        return {**self._model.facts, **({} if self._basis is None else {"metres": SAID[self._basis]})}
-
-    @property
-    def building(self) -> str:
-        """The engine, while it is built for images of another size."""
-        return self._model.building
-
-    @property
-    def warm_size(self) -> tuple[int, int]:
-        """Width and height of a made-up frame that the model takes."""
-        width, height = super().warm_size
-        rows, columns = self._model.fixed_size
-        return min(width, columns or width), min(height, rows or height)
-
-    def configured(self, config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> AlignedMonocular:
-        """Return this pipeline with other settings, its model shared."""
-        return AlignedMonocular(config, self._model, self.name, guard)
+        return {**super().facts, **({} if self._basis is None else {"metres": SAID[self._basis]})}
 
     def prepare(self, frame: Frame) -> Finish:
         """Measure `frame`, and return what infers and aligns its depth."""
         if frame.rgb is None or not self._config.use_image:
             raise CompletionError(f"{self.name} makes depth of the image: give one and leave use_image on")
-        if frame.points is None and frame.sparse_depth is None:
+        guard = self._guard
+        if frame.points is None and frame.sparse_depth is None:  # and nothing to guard the depth by
             frame = replace(frame, sparse_depth=np.zeros((frame.camera.height, frame.camera.width), np.float32))
-        return partial(self._finish, measure(frame, self._config, self._guard))
-
-    def close(self) -> None:
-        """Free the engine."""
-        self._model.close()
+            guard = NO_GUARD
+        return partial(self._finish, measure(frame, self._config, guard))
 
     def _finish(self, measured: Measured) -> DepthMap:
-        if not self._model.is_built(*measured.sparse.shape):
-            with measured.watch.stage(BUILD):
-                self._model.build(*measured.sparse.shape)
-        with measured.watch.stage("infer"):
-            found = self._model.run(_inputs(measured))
+        found = self._infer(_inputs(measured), measured.watch)
         with measured.watch.stage("align"):
             relative = self._model.card.task == "relative"
             prior = self._prior(found["inverse_depth" if relative else "depth"], found.get("valid"), relative)

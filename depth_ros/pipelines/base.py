@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.classical.fill import Completion
-from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
+from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig, MonocularConfig
 from depth_ros.errors import CompletionError
 from depth_ros.frame import DepthMap, Frame, Source
 from depth_ros.geometry.camera import Camera
@@ -34,10 +34,11 @@ class Pipeline(ABC):
     """Turns frames into depth maps; holds no state between frames.
 
     The work has two halves, so that the first of one frame can run in one thread beside the second of the frame before
-    in another. name: as `CompletionConfig.model` takes it.
+    in another. name: as `CompletionConfig.model` takes it. needs_scan: without one there are no metres.
     """
 
     name: str
+    needs_scan: bool = True
 
     @property
     def facts(self) -> dict[str, str]:
@@ -137,7 +138,7 @@ def measure(frame: Frame, config: CompletionConfig, guard: GuardConfig = NO_GUAR
     return Measured(frame, sparse, frame.rgb if config.use_image else None, watch, config, held_out)
 
 
-def label_range(found: Completion, config: CompletionConfig) -> None:
+def label_range(found: Completion, config: MonocularConfig) -> None:
     """Label depth out of the range of `config` as REP 117 does, in place: +Inf is beyond max_depth, -Inf too near.
 
     Such a pixel has no sigma and source NONE.

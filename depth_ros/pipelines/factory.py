@@ -6,15 +6,16 @@ import logging
 from dataclasses import replace
 from functools import cache
 
-from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
+from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig, MonocularConfig, as_completion
 from depth_ros.errors import EngineError, ModelError
 from depth_ros.models.model import Model
-from depth_ros.models.store import BEST, bundled_models, find_model
+from depth_ros.models.store import BEST, METRIC, bundled_models, find_model
 from depth_ros.pipelines.aligned import AlignedMonocular
 from depth_ros.pipelines.base import Pipeline
 from depth_ros.pipelines.completion import NAME as CLASSICAL
 from depth_ros.pipelines.completion import ClassicalCompletion
 from depth_ros.pipelines.learned import LearnedCompletion
+from depth_ros.pipelines.monocular import MonocularDepth
 
 DEFAULT = CompletionConfig()
 _log = logging.getLogger("depth_ros")
@@ -43,6 +44,21 @@ def make_pipeline(config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> Pi
         return ClassicalCompletion(config, guard)
 
 
+def make_monocular(config: MonocularConfig) -> MonocularDepth:
+    """Build the pipeline that makes metres of the image alone with `config.model`; `auto` is the bundled metric model.
+
+    Raises ModelError or EngineError, in one line, when that cannot be had.
+    """
+    if config.model == CLASSICAL:
+        raise ModelError(f"{CLASSICAL} makes depth of LiDAR points: without them give the file of a metric model")
+    if config.model == "auto" and METRIC not in bundled_models():
+        raise ModelError(
+            "this installation holds no metric model: give one as model, a file that `depth_ros model import` made"
+        )
+    name = METRIC if config.model == "auto" else config.model
+    return MonocularDepth(as_completion(config), _open(config, name), name)
+
+
 def resolve(model: str, config: CompletionConfig = DEFAULT) -> str:
     """Return the name that `model` stands for here, with the engine of `config`; raises as `make_pipeline`."""
     if model != "auto":
@@ -53,10 +69,14 @@ def resolve(model: str, config: CompletionConfig = DEFAULT) -> str:
 
 
 def _learned(config: CompletionConfig, name: str, guard: GuardConfig) -> Pipeline:
-    meanwhile = config.while_building == "onnxruntime"
-    model = Model(find_model(name), config.engine, config.precision, config.threads, meanwhile=meanwhile)
+    model = _open(config, name)
     kind = LearnedCompletion if model.card.task == "completion" else AlignedMonocular
     return kind(config, model, name, guard)
+
+
+def _open(config: MonocularConfig, name: str) -> Model:
+    meanwhile = config.while_building == "onnxruntime"
+    return Model(find_model(name), config.engine, config.precision, config.threads, meanwhile=meanwhile)
 
 
 @cache

@@ -8,45 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.classical.fill import Completion, complete, paste
-from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
-from depth_ros.errors import CompletionError, ModelError
+from depth_ros.errors import CompletionError
 from depth_ros.frame import DepthMap, Frame, Source
-from depth_ros.models.model import Arrays, Model
-from depth_ros.pipelines.base import BUILD, Finish, Measured, Pipeline, measure
+from depth_ros.models.model import Arrays
+from depth_ros.pipelines.base import Finish, Measured, measure
+from depth_ros.pipelines.modelled import ModelPipeline
 
 
-class LearnedCompletion(Pipeline):
+class LearnedCompletion(ModelPipeline):
     """Dense metric depth from one scan, its image and a completion model.
 
     Answered is what the classical completion covers, and nothing beyond it. Without `use_image` (night, fog) the model
     sees no image, and the prior is not guided by it. The prior of a frame may be made beside the inference of the one
-    before. name: as in `CompletionConfig.model`. Raises ModelError when the model is not one of completion.
+    before.
     """
 
-    def __init__(self, config: CompletionConfig, model: Model, name: str, guard: GuardConfig = NO_GUARD) -> None:
-        if model.card.task != "completion":
-            raise ModelError(f"{model.path} is a {model.card.task} model: give one of task completion")
-        self._config, self._guard, self._model = config, guard, model
-        self.name = name
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """Name and version of the model, and what runs it."""
-        return self._model.facts
-
-    @property
-    def building(self) -> str:
-        """The engine, while it is built for images of another size."""
-        return self._model.building
-
-    @property
-    def warm_size(self) -> tuple[int, int]:
-        """Width and height of a made-up frame that the model takes."""
-        return self._model.warm_size(*super().warm_size)
-
-    def configured(self, config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> LearnedCompletion:
-        """Return this pipeline with other settings, its model shared."""
-        return LearnedCompletion(config, self._model, self.name, guard)
+    tasks = ("completion",)
 
     def prepare(self, frame: Frame) -> Finish:
         """Measure `frame` and make its prior, and return what infers its depth."""
@@ -55,19 +32,11 @@ class LearnedCompletion(Pipeline):
             prior = complete(measured.sparse, measured.guide, paste_measured=False)
         return partial(self._finish, measured, prior)
 
-    def close(self) -> None:
-        """Free the engine."""
-        self._model.close()
-
     def _finish(self, measured: Measured, prior: Completion) -> DepthMap:
         covered = prior.source != Source.NONE
         if not covered.any():
             return measured.depth_map(prior)
-        if not self._model.is_built(*covered.shape):
-            with measured.watch.stage(BUILD):
-                self._model.build(*covered.shape)
-        with measured.watch.stage("infer"):
-            found = self._model.run(_inputs(measured, prior))
+        found = self._infer(_inputs(measured, prior), measured.watch)
         with measured.watch.stage("assemble"):
             completion = self._assemble(found, measured.sparse, prior.source, covered)
         return measured.depth_map(completion)

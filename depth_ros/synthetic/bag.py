@@ -25,7 +25,7 @@ from depth_ros.synthetic.trajectory import T_BASE_CAMERA, T_BASE_LIDAR
 
 IMAGE_TOPIC, INFO_TOPIC, POINTS_TOPIC = "/camera/image_raw", "/camera/camera_info", "/lidar/points"
 TRUTH_TOPIC, TF_TOPIC = "/camera/depth_truth", "/tf_static"
-MOVING_TF_TOPIC, ODOMETRY_TOPIC, ODOM_FRAME = "/tf", "/odometry", "odom"
+MOVING_TF_TOPIC, ODOMETRY_TOPIC, ODOM_FRAME = "/tf", "/odom", "odom"
 BASE_FRAME, CAMERA_FRAME, LIDAR_FRAME = "base_link", "camera_optical_frame", "lidar"
 
 IMAGE_LATENCY_NS = 25_000_000
@@ -67,7 +67,7 @@ def write_synthetic_bag(
     deskewed, as drivers give it), /tf_static (base_link to camera_optical_frame and lidar) and /camera/depth_truth
     (32FC1 metres, NaN = sky), the exact depth of the same image. Messages are recorded when they would arrive: an image
     25 ms after its stamp, a scan at its end. With `turn` (rad/s) or `speed` (m/s) it is a robot that weaves, see
-    `trajectory.weave`, and its exact poses are recorded too, 50 per second, on /tf (odom to base_link) and on /odometry
+    `trajectory.weave`, and its exact poses are recorded too, 50 per second, on /tf (odom to base_link) and on /odom
     (nav_msgs/Odometry). The same arguments give the same messages, whatever `workers` (processes;
     None = one per core; a script that uses several needs an `if __name__ == "__main__"` guard). watch: wraps the
     captures, whose number it gets too, for a progress bar.

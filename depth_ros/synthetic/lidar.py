@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from depth_ros.errors import SyntheticError
 from depth_ros.frame import PointCloud
 from depth_ros.geometry import rigid
-from depth_ros.synthetic.cast import RayGrid, cast
+from depth_ros.synthetic.cast import cast
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.shapes import FloatArray, Scene
 from depth_ros.synthetic.surface import Surface, describe
 from depth_ros.synthetic.texture import albedo

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
-from depth_ros.synthetic.cast import Hits, RayGrid, cast
+from depth_ros.synthetic.cast import Hits, cast
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.shapes import FloatArray, Scene
 from depth_ros.synthetic.surface import Surface, describe
 

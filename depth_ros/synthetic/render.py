@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from depth_ros.errors import SyntheticError
 from depth_ros.geometry.camera import Camera
-from depth_ros.synthetic.cast import Hits, RayGrid, cast
+from depth_ros.synthetic.cast import Hits, cast
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.shading import shade, sky, to_srgb
 from depth_ros.synthetic.shapes import FloatArray, Scene
 from depth_ros.synthetic.surface import describe

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.geometry import rigid
-from depth_ros.synthetic.cast import RayGrid, cast
+from depth_ros.synthetic.cast import cast
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.shapes import FloatArray, Scene, Texture
 from depth_ros.synthetic.surface import Surface
 from depth_ros.synthetic.texture import albedo, noise

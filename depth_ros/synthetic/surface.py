@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from depth_ros.synthetic.cast import Hits, RayGrid
+from depth_ros.synthetic.cast import Hits
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.shapes import FloatArray, Scene, Solids
 
 Float32Array = NDArray[np.float32]

@@ -11,7 +11,8 @@ import numpy as np
 from depth_ros.errors import SyntheticError
 from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
-from depth_ros.synthetic.cast import RayGrid, cast
+from depth_ros.synthetic.cast import cast
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.paint import disguise, recolour
 from depth_ros.synthetic.shapes import FloatArray
 from depth_ros.synthetic.world import View, World
@@ -36,6 +37,9 @@ _IMAGES = ((1242, 375), (1600, 900), (1280, 720), (640, 480), (1920, 1080), (848
 _DISGUISED = 1 / 3
 _TRIES = 4
 _LEAST_FOCAL, _MOST_FOCAL = 350.0, 1400.0
+_WHOLE_DEG = (35.0, 110.0)
+_OFF_CENTRE = 0.02
+_Draw = Callable[[Rng, int, int], tuple[float, float, float, float]]
 _FORWARD_TO_OPTICAL = rigid.from_rotation(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), np.zeros(3))
 
 
@@ -54,21 +58,23 @@ def make_world(kind: str, seed: int) -> World:
     return world._replace(scene=replace(world.scene, materials=paint(world.scene.materials, rng)))
 
 
-def choose_view(world: World, rng: Rng, width: int, height: int) -> View:
+def choose_view(world: World, rng: Rng, width: int, height: int, *, whole: bool = False) -> View:
     """Draw a camera of `width` x `height` pixels 0.2 to 3 m over one of the world's stands, nearly level.
 
     The image is a window of a bigger virtual one, 50 to 120 degrees wide, as a training crop is: its principal point
-    may lie outside it. Of a few draws the first is taken that sees some variety; if none does, the last one.
+    may lie outside it. whole: it is all that the camera sees, 35 to 110 degrees wide, with its principal point near the
+    middle. Of a few draws the first is taken that sees some variety; if none does, the last one.
     """
+    draw = _draw_whole if whole else _draw_window
     for _ in range(_TRIES):
-        view = _draw_view(world, rng, width, height)
+        view = _draw_view(world, rng, width, height, draw)
         if _is_varied(world, view):
             break
     return view
 
 
-def _draw_view(world: World, rng: Rng, width: int, height: int) -> View:
-    intrinsics = _draw_window(rng, width, height)
+def _draw_view(world: World, rng: Rng, width: int, height: int, draw: _Draw) -> View:
+    intrinsics = draw(rng, width, height)
     T_world_base = world.stands[rng.integers(len(world.stands))]
     above = rng.uniform(1.2, 2.0) if rng.random() < 0.5 else rng.uniform(0.2, 3.0)
     above = min(above, 0.9 * _headroom(world, T_world_base))
@@ -99,6 +105,13 @@ def _draw_window(rng: Rng, width: int, height: int) -> tuple[float, float, float
         focal = float(full_width / 2 / np.tan(np.radians(rng.uniform(50, 120)) / 2))
     left, top = rng.uniform(0, full_width - width), rng.beta(4.5, 4.0) * (full_height - height)
     return focal, focal, float((full_width - 1) / 2 - left), float((full_height - 1) / 2 - top)
+
+
+def _draw_whole(rng: Rng, width: int, height: int) -> tuple[float, float, float, float]:
+    """Intrinsics fx, fy, cx, cy of a whole camera."""
+    focal = float(width / 2 / np.tan(np.radians(rng.uniform(*_WHOLE_DEG)) / 2))
+    x, y = rng.normal(0, _OFF_CENTRE, 2)
+    return focal, focal, float((width - 1) / 2 + x * width), float((height - 1) / 2 + y * height)
 
 
 def _turn(yaw: float, pitch: float, roll: float) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import yaml
 
@@ -17,8 +17,8 @@ CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """Every choice of a run; together with the pool and the code it decides the weights."""
+class RunConfig:
+    """Choices of every run; together with the pool and the code they decide the weights."""
 
     pool: str = setting("pools/completion", "folder of the pool of samples")
     pool_samples: int = setting(16384, "samples of the pool, where it has to be made", low=1)
@@ -26,13 +26,11 @@ class TrainConfig:
     validation_samples: int = setting(48, "held-out synthetic samples, in the pool's folder `validation`", low=0)
     real_frames: int = setting(5, "frames of the real sequence that validation takes; 0 = none", low=0)
 
-    crop_height: int = setting(192, "rows of a crop, pixels", low=32)
-    crop_width: int = setting(384, "columns of a crop, pixels", low=32)
     batch: int = setting(4, "crops of one step, per process", low=1)
-    image_dropout: float = setting(0.5, "share of samples whose image is taken away", low=0.0, high=1.0)
     image_blend: float = setting(0.3, "share of images mixed with another one of the batch", low=0.0, high=1.0)
     image_jitter: float = setting(0.5, "share of images with channels swapped and light changed", low=0.0, high=1.0)
     seed: int = setting(0, "seed of weights, order and augmentation", low=0)
+    weights: str = setting("", "checkpoint to start from (.safetensors); empty: random weights")
 
     steps: int = setting(40000, "optimiser steps of the whole schedule", low=1)
     lr: float = setting(1e-3, "learning rate at its peak", low=0.0)
@@ -55,13 +53,62 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check(self)
 
+
+@dataclass(frozen=True)
+class TrainConfig(RunConfig):
+    """Choices of a run of the completion network."""
+
+    crop_height: int = setting(192, "rows of a crop, pixels", low=32)
+    crop_width: int = setting(384, "columns of a crop, pixels", low=32)
+    image_dropout: float = setting(0.5, "share of samples whose image is taken away", low=0.0, high=1.0)
+
     @property
     def crop(self) -> tuple[int, int]:
         """Height and width of a crop, pixels."""
         return self.crop_height, self.crop_width
 
 
-def read_config(path: str | Path | None, overrides: Sequence[str] = (), **given: Any) -> TrainConfig:
+@dataclass(frozen=True)
+class MetricConfig(RunConfig):
+    """Choices of a run of the metric network; the defaults that differ from those of `RunConfig` are its own."""
+
+    pool: str = setting("pools/metric", "folder of the pool of samples")
+    batch: int = setting(8, "pictures of one step, per process", low=1)
+    image_blend: float = setting(0.0, "share of images mixed with another one of the batch", low=0.0, high=1.0)
+    steps: int = setting(20000, "optimiser steps of the whole schedule", low=1)
+    lr: float = setting(2e-3, "learning rate at its peak", low=0.0)
+    validate_every: int = setting(2000, "steps per validation", low=1)
+
+    windows: str = setting(
+        "", "folder of a pool of the completion network, whose samples are seen beside; empty = none"
+    )
+    windows_share: float = setting(0.4, "share of the samples that come from `windows`", low=0.0, high=1.0)
+    canvas_height: int = setting(192, "rows of what the network works on, pixels", low=32)
+    canvas_width: int = setting(352, "columns of what the network works on, pixels", low=32)
+    unknown_camera: float = setting(
+        0.3, "share of samples of whole cameras whose principal point is not told", low=0.0, high=1.0
+    )
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Height and width of what the network works on, pixels."""
+        return self.canvas_height, self.canvas_width
+
+
+Kind = TypeVar("Kind", bound=RunConfig)
+
+
+@overload
+def read_config(path: str | Path | None, overrides: Sequence[str] = (), *, kind: type[Kind], **given: Any) -> Kind: ...
+
+
+@overload
+def read_config(path: str | Path | None, overrides: Sequence[str] = (), **given: Any) -> TrainConfig: ...
+
+
+def read_config(
+    path: str | Path | None, overrides: Sequence[str] = (), *, kind: type[RunConfig] = TrainConfig, **given: Any
+) -> RunConfig:
     """Read a YAML file of settings (None = the defaults), then `name=value` texts, then `given` values but None.
 
     Raises ConfigError, naming file and setting, on what is unknown, of another type or out of range.
@@ -74,12 +121,12 @@ def read_config(path: str | Path | None, overrides: Sequence[str] = (), **given:
         values[name.strip()] = _scalar(value)
     values |= {name: value for name, value in given.items() if value is not None}
     try:
-        return from_mapping(TrainConfig, values)
+        return from_mapping(kind, values)
     except ConfigError as error:
         raise ConfigError(str(error) if path is None else f"{path}: {error}") from None
 
 
-def write_config(config: TrainConfig, path: Path) -> None:
+def write_config(config: RunConfig, path: Path) -> None:
     """Write all settings as a file that `read_config` takes."""
     path.write_text(yaml.safe_dump(asdict(config), sort_keys=False), encoding="utf-8")
 

@@ -19,7 +19,7 @@ class PoolDataset(Dataset[Sample]):
     """Samples of a pool as tensors.
 
     Each holds image uint8 [h,w,3]; sparse_depth, prior_depth and truth float32 [h,w], metres along z, 0 = none;
-    intrinsics float32 [4]; and scanned bool [], whether a LiDAR beside the camera measured it.
+    intrinsics float32 [4].
 
     crop: height and width of the window; None = the whole sample, never mirrored. image_dropout: share of the samples
     whose image is all 0, which means none. An index is a number of the pool, or (number, draw): the same pair and seed
@@ -65,7 +65,6 @@ class PoolDataset(Dataset[Sample]):
             "prior_depth": _metres(arrays["prior"]),
             "truth": _metres(arrays["truth"]),
             "intrinsics": torch.from_numpy(arrays["intrinsics"]),
-            "scanned": torch.tensor(bool(arrays["scanned"])),
         }
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from depth_ros.geometry import rigid
-from depth_ros.synthetic.cast import NEAR, RayGrid
+from depth_ros.synthetic.grid import NEAR, RayGrid
 from depth_ros.synthetic.holes import TEXELS
 from depth_ros.synthetic.shapes import FloatArray
 from depth_ros.training.device_scene import DeviceQuads, DeviceScene

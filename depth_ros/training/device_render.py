@@ -11,7 +11,8 @@ from torch import Tensor
 
 from depth_ros.errors import SyntheticError
 from depth_ros.geometry.camera import Camera
-from depth_ros.synthetic.cast import Hits, RayGrid
+from depth_ros.synthetic.cast import Hits
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.shapes import FloatArray, Scene
 from depth_ros.training.device_cast import DeviceHits, cast_device
 from depth_ros.training.device_scene import DeviceScene

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from depth_ros.synthetic.cast import NEAR
+from depth_ros.synthetic.grid import NEAR
 
 TILE = 64
 """Rays in a tile."""

@@ -21,9 +21,9 @@ GRADIENT_SCALES = 4
 WEIGHT_BEYOND = 0.05
 """What a pixel counts where the prior knows nothing: little can be learned there, and little is sold there."""
 WEIGHT_BEHIND = 0.1
-"""What a pixel of a LiDAR's sample counts that lies behind a nearer surface a few pixels away: whether the LiDAR, which
-looks from beside the camera, saw it or the surface in front is chance, and no real reference tells the truth there (a
-see-through filter drops it). What sees from the camera's own place has no such doubt."""
+"""What a pixel counts that lies behind a nearer surface a few pixels away: whether a LiDAR, which looks from beside the
+camera, saw it or the surface in front is chance, and no real reference tells the truth there (a see-through filter
+drops it). So for every sensor: full weight for those that look from the camera's own place made LiDARs' depth worse."""
 WINDOW = (15, 9)
 """Rows and columns around a pixel in which a nearer surface is looked for."""
 BEHIND = 1.15
@@ -104,16 +104,15 @@ def completion_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss and its parts.
 
-    depth, sigma: float32 [N,H,W], metres along z. batch: its truth and prior_depth, float32 [N,H,W], metres, 0 = none,
-    and scanned, bool [N]: a LiDAR beside the camera measured it. progress: float32 [], 0..1, how much of the schedule
-    is done: it starts smooth (Huber on log depth) and ends on absolute errors and edges, for a loss of absolute values
-    and gradients does not learn from the start (prototype 5).
+    depth, sigma: float32 [N,H,W], metres along z. batch: its truth and prior_depth, float32 [N,H,W], metres, 0 = none.
+    progress: float32 [], 0..1, how much of the schedule is done: it starts smooth (Huber on log depth) and ends on
+    absolute errors and edges, for a loss of absolute values and gradients does not learn from the start (prototype 5).
     """
-    truth, scanned = batch["truth"], batch["scanned"][:, None, None]
+    truth = batch["truth"]
     weight = (
         (truth > 0)
         * torch.where(batch["prior_depth"] > 0, 1.0, WEIGHT_BEYOND)
-        * torch.where(scanned & is_behind(truth), WEIGHT_BEHIND, 1.0)
+        * torch.where(is_behind(truth), WEIGHT_BEHIND, 1.0)
     )
     error = (depth.log() - torch.where(truth > 0, truth, depth.detach()).log()).clamp(-3, 3)
     late = (2 * progress - 0.2).clamp(0, 1)

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from depth_ros.training.config import TrainConfig
+from depth_ros.training.config import RunConfig
 
 _log = logging.getLogger("depth_ros")
 
 
-def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+def make_optimizer(network: nn.Module, config: RunConfig) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter, ICLR 2019); biases and the scales of norms are not decayed."""
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     groups: list[dict[str, Any]] = [

@@ -23,11 +23,6 @@ class Sparse(NamedTuple):
     kind: str
     depth: Float32Array
 
-    @property
-    def scanned(self) -> bool:
-        """Whether it was measured from beside the camera, so that what lies behind an edge may be seen or not."""
-        return self.kind in SCANNERS
-
 
 class View(NamedTuple):
     """What there is to measure.
@@ -54,8 +49,6 @@ SHARES = {
     "none": 0.02,
 }
 """How often each kind of sensor is drawn."""
-SCANNERS = ("spinning", "rosette", "raster")
-"""Sensors with a place of their own; the others see from the camera's."""
 FEWEST_POINTS = 8
 """A sensor that sees less (out of its range, or looking elsewhere) is drawn again."""
 DRAWS = 4

@@ -7,14 +7,15 @@ import os
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from depth_ros.networks.completion import CompletionNet
-from depth_ros.training.checkpoint import BEST, LAST, Facts, load_tensors
-from depth_ros.training.config import TrainConfig
+from depth_ros.training.checkpoint import BEST, LAST, STATE, Facts, load_tensors, load_weights
+from depth_ros.training.config import RunConfig, TrainConfig
 from depth_ros.training.dataset import PoolDataset
 from depth_ros.training.logs import Tell
 from depth_ros.training.losses import completion_loss
-from depth_ros.training.pool import Watch, build_pool
+from depth_ros.training.pool import Watch, build_pool, count_samples
 from depth_ros.training.processes import Processes
 from depth_ros.training.trainer import Trainer
 from depth_ros.training.validate import CompletionValidator, real_problems, synthetic_problems
@@ -38,9 +39,11 @@ def train_completion(
             prepare_pool(config, watch)
         processes.wait()
         torch.manual_seed(config.seed)
+        network = CompletionNet()
+        take_weights(network, config, out, resume=resume)
         trainer = Trainer(
             config,
-            CompletionNet(),
+            network,
             completion_loss,
             PoolDataset(config.pool, config.crop, image_dropout=config.image_dropout, seed=config.seed),
             _validator(config, tell) if processes.first else None,
@@ -56,10 +59,19 @@ def train_completion(
     return {**facts, "finished": finished, "out": str(out), "weights": str(best if best.exists() else out / LAST)}
 
 
+def take_weights(network: nn.Module, config: RunConfig, out: Path, *, resume: bool) -> None:
+    """Begin with the weights that the settings name, if any; a run that goes on has its own."""
+    if config.weights and not (resume and (out / STATE).exists()):
+        load_weights(config.weights, network)
+
+
 def prepare_pool(config: TrainConfig, watch: Watch | None = None) -> None:
-    """Make the pool where there is no sample, and the held-out samples where they are too few."""
+    """Make the pool where there is no sample, and the held-out samples where they are too few.
+
+    A pool that is there in part is trained on as it is, and that is logged.
+    """
     pool = Path(config.pool)
-    if not any(pool.glob("[0-9]*.safetensors")):
+    if not count_samples(pool):
         build_pool(pool, config.pool_samples, config.pool_seed, watch=watch)
     if config.validation_samples:
         build_pool(pool / VALIDATION, config.validation_samples, config.pool_seed + VALIDATION_SEED, watch=watch)

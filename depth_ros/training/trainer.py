@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from depth_ros.errors import TrainingError
 from depth_ros.training import checkpoint
-from depth_ros.training.config import CONFIG, TrainConfig, write_config
+from depth_ros.training.config import CONFIG, RunConfig, write_config
 from depth_ros.training.ema import Ema, swapped
 from depth_ros.training.feed import Feed, Samples
 from depth_ros.training.image_augment import blend_other, jitter_colour
@@ -26,7 +26,9 @@ from depth_ros.training.schedule import DrawOrder, batches, learning_rate
 if TYPE_CHECKING:
     from depth_ros.training.validate import Validation
 
-Loss = Callable[[Tensor, Tensor, dict[str, Tensor], Tensor], tuple[Tensor, dict[str, Tensor]]]
+Loss = Callable[..., tuple[Tensor, dict[str, Tensor]]]
+"""Takes what the network gives, float32, then the batch and the progress; see `losses.completion_loss`."""
+COMPLETION_INPUTS = ("image", "sparse_depth", "prior_depth", "intrinsics")
 
 
 class Validator(Protocol):
@@ -39,13 +41,13 @@ class Validator(Protocol):
 class Trainer:
     """One run in one folder.
 
-    samples: the pool. loss: as `losses.completion_loss`. tell: takes each line of progress. Raises TrainingError when
-    `out` holds another run and `resume` is not asked for, or a state that does not fit.
+    samples: the pool. inputs: what of a batch the network takes. tell: takes each line of progress. Raises
+    TrainingError when `out` holds another run and `resume` is not asked for, or a state that does not fit.
     """
 
     def __init__(
         self,
-        config: TrainConfig,
+        config: RunConfig,
         network: nn.Module,
         loss: Loss,
         samples: Samples,
@@ -53,10 +55,12 @@ class Trainer:
         out: Path,
         *,
         processes: Processes,
+        inputs: Sequence[str] = COMPLETION_INPUTS,
         resume: bool = False,
         tell: Tell,
     ) -> None:
         self.config, self._samples, self._validator = config, samples, validator
+        self._inputs = inputs
         self._processes, self._tell = processes, tell if processes.first else _silence
         self.out, self.device = out, processes.device
         if config.threads:
@@ -146,9 +150,9 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bf16):
-            depth, sigma = self._forward(image, batch["sparse_depth"], batch["prior_depth"], batch["intrinsics"])
+            answer = self._forward(*({**batch, "image": image}[name] for name in self._inputs))
         progress = torch.tensor(self.step / config.steps)  # not a float: each new one would be compiled anew
-        loss, parts = self._loss(depth.float(), sigma.float(), batch, progress)
+        loss, parts = self._loss(*(part.float() for part in answer), batch, progress)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm or math.inf)
@@ -199,7 +203,7 @@ class Trainer:
             log.validation({"step": self.step, "samples": self.drawn, **row})
         log.pictures(found.pictures, self.step)
         better = found.score < self.best
-        log.tell(f"  score {found.score:.4f} of the prior's errors{' (the best so far)' if better else ''}")
+        log.tell(f"  score {found.score:.4f}{' (the best so far)' if better else ''}")
         if better:
             self.best = found.score
             checkpoint.save_tensors(self.out / checkpoint.BEST, self.ema.state, self._facts())

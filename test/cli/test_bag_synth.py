@@ -22,7 +22,7 @@ def test_a_robot_can_turn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["bag", "synth", out, *SMALL, "--turn", "0.5", "--speed", "10"]) == 0
     capsys.readouterr()
     assert main(["bag", "info", out]) == 0
-    assert "/odometry" in capsys.readouterr().out
+    assert "/odom" in capsys.readouterr().out
     assert main(["bag", "synth", out, *SMALL, "--overwrite", "--turn", "-1"]) == 1
     assert "turn is -1.0" in capsys.readouterr().err
 

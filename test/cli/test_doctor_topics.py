@@ -23,6 +23,7 @@ def came(name: str, kind: str, detail: str) -> Any:
 
 
 FOUND = inspection.Inspection(
+    "the only ones",
     [
         came("/image", IMAGES[0], "160x120 rgb8"),
         came("/info", CAMERA_INFO, "160x120"),
@@ -43,11 +44,11 @@ FOUND = inspection.Inspection(
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Answer every look with FOUND; return with what options it was asked for."""
+    """Answer every look with FOUND; return with what options it was asked for, and which were given."""
     options: list[object] = []
 
-    def answer(given: object) -> Any:
-        options.append(given)
+    def answer(wanted: object, given: Any) -> Any:
+        options.extend((wanted, set(given)))
         return FOUND
 
     monkeypatch.setattr(inspection, "inspect", answer)
@@ -58,7 +59,7 @@ def test_what_is_found_is_told_and_exits_0(asked: list[object], capsys: pytest.C
     arguments = ["--image", "/cam/image", "--points", "/top/points", "--sync-slop", "0.1", "--extrinsics", "e.yaml"]
     assert main(["doctor", "--topics", *arguments]) == 0
     options = InspectOptions(image="/cam/image", points="/top/points", sync_slop=0.1, extrinsics="e.yaml")
-    assert asked == [options]
+    assert asked == [options, {"image", "points", "sync_slop", "extrinsics"}]
     out = capsys.readouterr().out
     assert "10.0 Hz, 160x120 rgb8, frame 'camera'; from /driver (best_effort, latched)" in out
     assert "48, image to scan 12 ms (median)" in out
@@ -75,10 +76,11 @@ def test_a_cause_is_told_with_its_remedy_and_exits_1(
     found = replace(
         FOUND, inputs=[silent], pairs=0, gap_ms=None, placed=0, makers=[], causes=[cause], would_output=False
     )
-    monkeypatch.setattr(inspection, "inspect", lambda _options: found)
+    monkeypatch.setattr(inspection, "inspect", lambda _options, _given: found)
     assert main(["doctor", "--topics"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"[LACK] {'input':9s} {'/image':22s} nothing came; no publisher"
+    assert lines[0] == f"[note] {'input':9s} {'topics':22s} the only ones"
+    assert lines[1] == f"[LACK] {'input':9s} {'/image':22s} nothing came; no publisher"
     assert lines[-3:] == [
         f"[LACK] {'cause':9s} {'no_publisher':22s} nobody publishes /image",
         f"{'':40s}-> start the driver: now",
@@ -89,7 +91,7 @@ def test_a_cause_is_told_with_its_remedy_and_exits_1(
 def test_a_look_too_short_for_a_cause_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(inspection, "inspect", lambda _options: replace(FOUND, would_output=False))
+    monkeypatch.setattr(inspection, "inspect", lambda _options, _given: replace(FOUND, would_output=False))
     assert main(["doctor", "--topics"]) == 1
     assert capsys.readouterr().out.endswith("would be silent so far: look longer (--seconds)\n")
 

@@ -40,6 +40,35 @@ def test_points_of_an_rgbd_folder_on_the_command_line(
     assert len(list((report / "pictures").iterdir())) == len(methods)
 
 
+def test_depth_of_the_image_alone_is_scored_everywhere(
+    rgbd: Path, make_metric: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model says 1 x (1 + 90 / 255) m everywhere; the truth falls evenly from 8 m to 2 m."""
+    model = str(make_metric())
+    argv = ["evaluate", str(rgbd), "--input", "none", "--model", model, "--engine", "onnxruntime"]
+    assert main([*argv, "--json", "-", "--report", str(tmp_path / "report")]) == 0
+    content = json.loads(capsys.readouterr().out)
+    (whole,) = (mean for mean in content["means"] if (mean["region"], mean["range"]) == ("inside", "all"))
+    assert whole["method"] == model
+    assert whole["values"]["mae_mm"] == pytest.approx(5000 - 1000 * (1 + 90 / 255), rel=1e-3)
+    assert (whole["values"]["answered"], whole["values"]["pixels"]) == (1.0, 120 * 80)
+    assert content["facts"]["given"] == "the image alone"
+    assert "metre 1.0 by onnxruntime" in content["facts"]["models"]
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [(["--model", "classical"], "give the file of a metric model"), (["--no-image"], "nothing to make depth of")],
+)
+def test_what_cannot_do_without_lidar_is_one_line(
+    rgbd: Path, more: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(rgbd), "--input", "none", *more]) == 1
+    err = capsys.readouterr().err
+    assert text in err
+    assert len(err.splitlines()) == 1
+
+
 def test_json_on_standard_output_is_all_there_is(rgbd: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(rgbd), "--input", "points:200", "--model", "nearest", "--json", "-"]) == 0
     content = json.loads(capsys.readouterr().out)

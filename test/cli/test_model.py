@@ -93,6 +93,21 @@ def test_build_keeps_a_plan_and_says_that_it_is_not_tested(
     assert "96x64: built by tensorrt_rtx" in capsys.readouterr().out
 
 
+def test_build_of_a_fixed_size_that_must_be_exact(
+    make_toy: MakeToy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    monkeypatch.setenv("DEPTH_ROS_PLANS", str(tmp_path / "plans"))
+    path = make_toy(size=(64, 96), exact=True)
+    assert main(["model", "build", str(path), "--engine", "tensorrt_rtx", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)[0]
+    assert (row["size"], row["engine"]["precision"]) == ([64, 96], "f32")
+    assert main(["model", "bench", str(path), "--engine", "onnxruntime", "--precision", "bf16"]) == 1
+    assert "toy 1.0 must be computed in f32, not bf16" in capsys.readouterr().err
+    assert main(["model", "bench", str(path), "--engine", "onnxruntime", "--runs", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["size"] == [64, 96]
+
+
 def test_build_without_tensorrt_says_how_to_get_it(
     make_toy: MakeToy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

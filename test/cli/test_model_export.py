@@ -34,7 +34,6 @@ def make_pool(folder: Path, samples: int) -> Path:
         "prior": truth,
         "truth": (1.1 * truth).astype(np.float16),
         "intrinsics": np.tile(np.array([100, 100, 50, 32], np.float32), (samples, 1)),
-        "scanned": np.ones(samples, bool),
     }
     save_arrays(arrays, folder / "000000.safetensors")
     return folder

@@ -36,9 +36,9 @@ def write_relative(path: Path) -> None:
 def test_import_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnxruntime")
     write_relative(tmp_path / "their.onnx")
-    given = ["import", str(tmp_path / "their.onnx"), "--preset", "depth-anything-v2-small", "--size", "90x160"]
+    given = ["import", str(tmp_path / "their.onnx"), "--preset", "depth-anything-v2-large", "--size", "90x160"]
     assert run(*given, "--out", str(tmp_path / "made.onnx")) == 0
-    assert "relative, for images of 160x90; licence: Apache-2.0" in capsys.readouterr().out
+    assert "relative, for images of 160x90; licence: CC-BY-NC-4.0" in capsys.readouterr().out
     assert run(*given, "--out", str(tmp_path / "made.onnx"), "--json") == 0
     assert json.loads(capsys.readouterr().out)["card"]["inputs"] == ["image"]
 
@@ -55,5 +55,7 @@ def test_fetch_lists_all_and_says_what_is_nowhere(capsys: pytest.CaptureFixture[
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(PRESETS)
     assert run("fetch", "--list", "--json") == 0
     assert [row["name"] for row in json.loads(capsys.readouterr().out)] == list(PRESETS)
-    with pytest.raises(ExportError, match="no file of zoedepth is known to be published as ONNX: export it from https"):
+    with pytest.raises(ExportError, match=r"no ONNX file of zoedepth .*: download .* into a folder and give"):
         run("fetch", "zoedepth")
+    with pytest.raises(ExportError, match=r"no ONNX file of unidepth-v2 .*: run unidepth/models/.* --with-camera"):
+        run("fetch", "unidepth-v2")

@@ -313,6 +313,15 @@ def test_a_precision_that_the_file_has_not_is_refused(make_toy: MakeToy) -> None
         make_engine(make_toy(), "tensorrt", precision="f16")
 
 
+@pytest.mark.usefixtures("fake_tensorrt")
+@pytest.mark.parametrize("kind", ["tensorrt", "auto"])
+def test_a_model_that_must_be_exact_is_built_without_tf32(make_toy: MakeToy, kind: str) -> None:
+    for name, exact, arithmetic in (("exact", True, "f32"), ("fast", False, "tf32")):
+        model = Model(make_toy(name, exact=exact), kind)
+        model.build(32, 32)
+        assert model.facts["engine"] == f"tensorrt 10.3.0 on GPU Fake GPU, {arithmetic}"
+
+
 def test_a_small_size_is_not_built_in_advance(make_toy: MakeToy, fake_tensorrt: Any) -> None:
     engine = make_engine(make_toy(), "tensorrt", shape=(32, 32))
     assert "build" not in fake_tensorrt.calls

@@ -40,7 +40,7 @@ def estimate(depth: Depth, sigma: float = np.nan) -> Estimate:
     ],
 )
 def test_unknown_input_is_said(text: str) -> None:
-    with pytest.raises(EvaluationError, match="give rings, points:N or file:NAME"):
+    with pytest.raises(EvaluationError, match="give rings, points:N, file:NAME or none"):
         EvaluationConfig(input=text)
 
 
@@ -154,12 +154,15 @@ def test_sigma_that_ranks_the_errors_is_told_from_a_constant(frame: Frame, truth
 
 def test_a_constant_shift_is_its_mae_in_every_region_and_range(frame: Frame, truth: Depth) -> None:
     _, case = only(frame, truth, EvaluationConfig())
-    for score in score_case("drive", "shifted", case, estimate(truth + 0.5, 0.3)):
-        if score.values["pixels"]:
-            assert score.values["mae_mm"] == pytest.approx(500, abs=0.1), score
-            assert score.values["rmse_mm"] == pytest.approx(500, abs=0.1)
-        if "within_1_sigma" in score.values:
-            assert (score.values["within_1_sigma"], score.values["within_2_sigma"]) == (0.0, 1.0)
+    seen = [
+        score for score in score_case("drive", "shifted", case, estimate(truth + 0.5, 0.3)) if score.values["pixels"]
+    ]
+    assert {(INSIDE, ALL_RANGES), (OUTSIDE, ALL_RANGES)} <= {(score.region, score.range) for score in seen}
+    for score in seen:
+        assert score.values["mae_mm"] == pytest.approx(500, abs=0.1), score
+        assert score.values["rmse_mm"] == pytest.approx(500, abs=0.1)
+    rated = [score.values for score in seen if "within_1_sigma" in score.values]
+    assert {(values["within_1_sigma"], values["within_2_sigma"]) for values in rated} == {(0.0, 1.0)}
 
 
 def test_nearest_fill_answers_inside_and_nobody_outside(frame: Frame, truth: Depth) -> None:

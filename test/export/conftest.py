@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from depth_ros.engines.base import shapes_at
+from depth_ros.engines.trt_build import build_plan, read_signature
 from depth_ros.export.to_onnx import export_completion
 from depth_ros.models.card import ModelCard
 from depth_ros.networks.completion import CompletionNet
+
+BuildRtx = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +39,18 @@ def exported(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("exported") / "tiny.onnx"
     export_completion(weights, out, ModelCard("tiny", "1", licence="Apache-2.0"))
     return out
+
+
+@pytest.fixture(scope="session")
+def build_rtx() -> BuildRtx:
+    """Compile a file with TensorRT-RTX, without a GPU, and return the arithmetic that it sees there; it does not run.
+
+    size: height and width where they are free."""
+    trt = pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed: no plan was built")
+
+    def build(path: Path, size: tuple[int, int] = (64, 96)) -> str:
+        signature = read_signature(trt, path)
+        assert build_plan(trt, path, shapes_at(signature.inputs, size), tf32=False).startswith(b"vtrt")
+        return signature.precision
+
+    return build

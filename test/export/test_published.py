@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,13 +14,13 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from depth_ros.engines.base import shapes_at
+from depth_ros.cli.main import main
 from depth_ros.engines.factory import make_engine
-from depth_ros.engines.trt_build import build_plan, read_signature
-from depth_ros.errors import DepthRosError, ExportError
-from depth_ros.export.presets import PRESETS, Preset, Resize, find_preset
+from depth_ros.errors import DepthRosError, ExportError, ModelError
+from depth_ros.export.preset import Preset, Resize
+from depth_ros.export.presets import PRESETS, find_preset
 from depth_ros.export.published import import_published
-from depth_ros.models.card import read_card
+from depth_ros.models.card import ModelCard, check_data, read_card
 from depth_ros.models.fetch import file_sha256
 from depth_ros.models.model import Model
 
@@ -132,6 +133,11 @@ def _moge(tiny: Tiny, image: str, value: str) -> None:
     tiny.gives("metric_scale", mean, [1], 1)
 
 
+def bring(source: Path, out: Path, preset: Preset, size: tuple[int, int], **more: Any) -> ModelCard:
+    """Import a file that is not the published one."""
+    return import_published(source, out, preset, size, **{"sha256": file_sha256(source), **more})
+
+
 SIZE = (90, 160)
 CAMERA = np.array([[150.0, 140.0, 79.5, 44.5]], np.float32)
 Array = NDArray[Any]
@@ -207,7 +213,7 @@ def depth_anything_3(path: Path, image: Array) -> Answer:
     grows = last[0] > size[0] or last[1] > size[1]
     image_2 = cv2.resize(image_1, last[::-1], interpolation=cv2.INTER_CUBIC if grows else cv2.INTER_AREA)
     given = tensor(image_2, MEAN, STD)
-    found = run(path, pixel_values=given)
+    found = run(path, image=given)
     across, down = last[1] / image.shape[1], last[0] / image.shape[0]
     focal = (CAMERA[0, 0] * across + CAMERA[0, 1] * down) / 2
     depth = resized(found["depth"][0, 0], image.shape[:2], "bilinear") * focal / 300
@@ -322,8 +328,18 @@ def prior() -> Array:
     return depth
 
 
+def dpt(path: Path, image: Array) -> Answer:
+    """The image processor of transformers with Intel/dpt-large's settings, and its resize of the answer."""
+    small = np.asarray(Image.fromarray(image).resize((384, 384), Image.Resampling.BILINEAR))
+    given = tensor(small, 127.5, 127.5)
+    value = resized(run(path, pixel_values=given)["predicted_depth"][0], image.shape[:2], "bicubic")
+    return Answer(given, {"inverse_depth": value})
+
+
 REFERENCES = {
     "depth-anything-v2-small": relative,
+    "depth-anything-v2-base": relative,
+    "depth-anything-v2-large": relative,
     "depth-anything-v2-metric-indoor": metric,
     "depth-anything-v2-metric-outdoor": metric,
     "depth-anything-3-metric": depth_anything_3,
@@ -334,10 +350,19 @@ REFERENCES = {
     "depth-pro-transformers": depth_pro_transformers,
     "zoedepth": zoedepth,
     "unidepth-v2": unidepth,
+    "dpt": dpt,
     "moge-2-small": moge,
+    "moge-2-base": moge,
+    "moge-2-large": moge,
     "promptda": promptda,
 }
-FIXED = {"metric3d-v2-large": (616, 1064), "depth-pro": (1536, 1536), "unidepth-v2": (462, 630)}
+FIXED = {
+    "depth-anything-3-metric": (280, 504),
+    "metric3d-v2-large": (616, 1064),
+    "depth-pro": (1536, 1536),
+    "unidepth-v2": (462, 630),
+}
+"""Sizes that the published files are fixed to, where they are."""
 
 
 def tapped(path: Path, name: str) -> Path:
@@ -357,11 +382,15 @@ def near(name: str, found: Array, expected: Array) -> None:
     assert np.percentile(wrong, 99) < 1e-2
 
 
+def test_every_preset_has_a_slow_version_of_its_published_steps() -> None:
+    assert set(REFERENCES) == set(PRESETS)
+
+
 @pytest.mark.parametrize("name", REFERENCES)
 def test_a_published_model_answers_as_published(name: str, tmp_path: Path) -> None:
     preset, out = find_preset(name), tmp_path / "made.onnx"
     source = published(preset, tmp_path / "their.onnx", FIXED.get(name))
-    card = import_published(source, out, preset, SIZE)
+    card = bring(source, out, preset, SIZE)
     expected = REFERENCES[name](source, picture())
     inputs = {"image": picture()[None], "intrinsics": CAMERA, "prior_depth": prior()[None]}
     taken = run(tapped(out, preset.image[0]), **inputs)["net/" + preset.image[0]]
@@ -380,19 +409,18 @@ def test_a_published_model_answers_as_published(name: str, tmp_path: Path) -> No
     assert card == read_card(out)
 
 
-@pytest.mark.parametrize("name", sorted(REFERENCES))
-def test_what_is_imported_compiles_in_tensorrt(name: str, tmp_path: Path) -> None:
-    trt, preset, out = pytest.importorskip("tensorrt_rtx"), find_preset(name), tmp_path / "made.onnx"
-    import_published(published(preset, tmp_path / "their.onnx", FIXED.get(name)), out, preset, SIZE)
-    shapes = shapes_at(read_signature(trt, out).inputs, SIZE)
-    assert build_plan(trt, out, shapes, tf32=False).startswith(b"vtrt")
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_builds_ahead_of_time(name: str, tmp_path: Path, build_rtx: Callable[[Path], None]) -> None:
+    preset = find_preset(name)
+    bring(published(preset, tmp_path / "their.onnx", FIXED.get(name)), tmp_path / "made.onnx", preset, SIZE)
+    build_rtx(tmp_path / "made.onnx")
 
 
 @pytest.mark.parametrize("name", ["depth-anything-v2-small", "depth-anything-3-metric", "zoedepth"])
 def test_large_images_are_made_small_as_published(name: str, tmp_path: Path) -> None:
     preset, size = find_preset(name), (600, 1010)
     source = published(preset, tmp_path / "their.onnx")
-    import_published(source, tmp_path / "made.onnx", preset, size)
+    bring(source, tmp_path / "made.onnx", preset, size)
     taken = run(tapped(tmp_path / "made.onnx", preset.image[0]), image=picture(size)[None], intrinsics=CAMERA)
     expected = REFERENCES[name](source, picture(size))
     apart = taken["net/" + preset.image[0]] - expected.tensor
@@ -410,7 +438,7 @@ def test_every_preset_says_where_it_comes_from(name: str) -> None:
 def test_the_card_says_origin_licence_and_task(tmp_path: Path) -> None:
     preset = find_preset("depth-anything-v2-small")
     source = published(preset, tmp_path / "their.onnx")
-    card = import_published(source, tmp_path / "made.onnx", preset, SIZE, version="2")
+    card = bring(source, tmp_path / "made.onnx", preset, SIZE, version="2")
     assert (card.task, card.licence, card.inputs) == ("relative", "Apache-2.0", ("image",))
     assert card.training["source"] == preset.source
     assert card.weights_sha256 == file_sha256(source)
@@ -421,7 +449,7 @@ def test_the_card_says_origin_licence_and_task(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["depth-pro", "depth-pro-transformers", "moge-2-small"])
 def test_an_unknown_focal_length_is_the_networks_own(name: str, tmp_path: Path) -> None:
     preset = find_preset(name)
-    import_published(published(preset, tmp_path / "their.onnx"), tmp_path / "made.onnx", preset, SIZE)
+    bring(published(preset, tmp_path / "their.onnx"), tmp_path / "made.onnx", preset, SIZE)
     image = picture()[None]
     unknown = run(tmp_path / "made.onnx", image=image, intrinsics=np.zeros((1, 4), np.float32))
     own = np.array([[unknown["focal"][0], unknown["focal"][0], 80, 45]], np.float32)
@@ -434,7 +462,7 @@ def test_an_unknown_focal_length_is_the_networks_own(name: str, tmp_path: Path) 
 def test_a_file_of_fixed_size_gets_that_size(tmp_path: Path) -> None:
     preset = find_preset("depth-anything-v2-metric-indoor")
     source = published(preset, tmp_path / "their.onnx", (280, 504))
-    card = import_published(source, tmp_path / "made.onnx", preset, SIZE)
+    card = bring(source, tmp_path / "made.onnx", preset, SIZE)
     assert card.training["network_size"] == "280x504"
 
 
@@ -455,7 +483,7 @@ def test_kinds_layouts_and_confidence(tmp_path: Path) -> None:
     tiny.gives("y", tiny.node("Transpose", value, perm=[0, 2, 3, 1]), [1, 64, 96, 1])
     tiny.gives("sure", tiny.node("Mul", value, tiny.constant(0.0)), [1, 64, 96, 1])
     source = tiny.save(tmp_path / "their.onnx")
-    import_published(source, tmp_path / "made.onnx", preset, (64, 96))
+    bring(source, tmp_path / "made.onnx", preset, (64, 96))
     rgb = picture((64, 96))
     found = run(tmp_path / "made.onnx", image=rgb[None])
     expected = np.exp(run(source, x=tensor(rgb[..., ::-1], MEAN, STD).transpose(0, 2, 3, 1))["y"][0, ..., 0])
@@ -465,17 +493,39 @@ def test_kinds_layouts_and_confidence(tmp_path: Path) -> None:
 
 def test_external_data_stay_beside_the_file(tmp_path: Path) -> None:
     preset = find_preset("depth-anything-v2-small")
-    plain = onnx.load(published(preset, tmp_path / "plain.onnx"))
+    tiny = Tiny()
+    value = field(tiny, tiny.takes("pixel_values", [1, 3, 280, 504]), 0.2)
+    heavy = tiny.node("Mul", value, tiny.constant(np.linspace(0.5, 2, 280 * 504).reshape(1, 1, 280, 504)))
+    tiny.gives("predicted_depth", tiny.node("Squeeze", heavy, tiny.constant([1], np.int64)), [1, 280, 504])
+    plain = onnx.load(tiny.save(tmp_path / "plain.onnx"))
     their = tmp_path / "theirs" / "model.onnx"
     their.parent.mkdir()
     onnx.save(plain, their, save_as_external_data=True, location="model.onnx_data", size_threshold=0)
     out = tmp_path / "made.onnx"
-    card = import_published(their, out, preset, SIZE)
+    card = bring(their, out, preset, SIZE)
     assert card.training["data_sha256"] == file_sha256(tmp_path / "made.onnx.data")
     first = run(out, image=picture()[None])["inverse_depth"]
-    import_published(tmp_path / "plain.onnx", tmp_path / "one.onnx", preset, SIZE)
+    bring(tmp_path / "plain.onnx", tmp_path / "one.onnx", preset, SIZE)
     np.testing.assert_array_equal(run(tmp_path / "one.onnx", image=picture()[None])["inverse_depth"], first)
-    (their.parent / "model.onnx_data").unlink()
+    path, data = str(out), tmp_path / "made.onnx.data"
+    check_data(out, read_card(out))
+    whole = data.read_bytes()
+    data.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(ModelError, match=f"{data} is damaged or of another model"):
+        check_data(out, read_card(out))
+    assert main(["model", "check", path, "--engine", "onnxruntime"]) == 1
+    data.unlink()
+    with pytest.raises(ModelError, match=f"{data}, the weights of made.onnx, cannot be read"):
+        check_data(out, read_card(out))
+    theirs = their.parent / "model.onnx_data"
+    theirs.write_bytes(theirs.read_bytes()[:-1])
+    check_one_line(their, tmp_path / "again.onnx", preset, "external data, model.onnx_data, are cut off")
+    theirs.rename(tmp_path / "model.onnx_data")
+    elsewhere = onnx.load(their, load_external_data=False)
+    for tensor in elsewhere.graph.initializer:
+        tensor.external_data[0].value = "../model.onnx_data"
+    (their.parent / "up.onnx").write_bytes(elsewhere.SerializeToString())
+    check_one_line(their.parent / "up.onnx", tmp_path / "again.onnx", preset, "are not beside it")
     check_one_line(their, tmp_path / "again.onnx", preset, "external data")
 
 
@@ -483,10 +533,14 @@ def test_older_opsets_are_converted(tmp_path: Path) -> None:
     preset = find_preset("depth-pro-transformers")
     tiny = Tiny()
     value = field(tiny, tiny.takes("pixel_values", [1, 3, 1536, 1536]), 0.2)
-    tiny.gives("predicted_depth", tiny.node("Squeeze", value, axes=[1]), [1, 1536, 1536])
+    weights = tiny.constant(np.linspace(0.02, 0.08, 1536)[None, None, None])
+    tiny.gives("predicted_depth", tiny.node("Squeeze", tiny.node("Mul", value, weights), axes=[1]), [1, 1536, 1536])
     tiny.gives("field_of_view", tiny.constant([50.0]), [1])
-    card = import_published(tiny.save(tmp_path / "old.onnx", 11), tmp_path / "made.onnx", preset, SIZE)
+    source = tiny.save(tmp_path / "old.onnx", 11)
+    card = bring(source, tmp_path / "made.onnx", preset, SIZE)
     assert card.name == preset.name
+    found = run(tmp_path / "made.onnx", image=picture()[None], intrinsics=CAMERA)["depth"][0]
+    near("depth", found, depth_pro_transformers(source, picture()).outputs["depth"])
 
 
 def test_an_opset_that_cannot_be_converted_is_one_line(tmp_path: Path) -> None:
@@ -499,7 +553,7 @@ def test_an_opset_that_cannot_be_converted_is_one_line(tmp_path: Path) -> None:
 
 def check_one_line(source: Path, out: Path, preset: Preset, told: str, **more: Any) -> None:
     with pytest.raises(DepthRosError, match=told) as caught:
-        import_published(source, out, preset, SIZE, **more)
+        import_published(source, out, replace(preset, downloads=()), SIZE, **more)
     assert "\n" not in str(caught.value)
     assert not out.exists()
     assert not list(out.parent.glob(".import*"))
@@ -525,6 +579,54 @@ def test_wrong_preset_foreign_signature_truncated_file_and_wrong_hash_are_one_li
     with pytest.raises(ExportError, match="is the file that is imported"):
         import_published(source, source, preset, SIZE)
     check_one_line(source, tmp_path / "nowhere" / "made.onnx", preset, "cannot be written")
+
+
+def test_a_file_that_is_not_the_published_one_needs_its_sum(tmp_path: Path) -> None:
+    preset, out = find_preset("depth-anything-v2-small"), tmp_path / "made.onnx"
+    source = published(preset, tmp_path / "their.onnx")
+    digest = file_sha256(source)
+    told = f"its SHA-256 is {digest}, not {preset.downloads[0].sha256}: fetch it again, or say --sha256 {digest}"
+    with pytest.raises(ExportError, match=told):
+        import_published(source, out, preset, SIZE)
+    import_published(source, out, preset, SIZE, sha256=digest.upper())
+
+
+def test_a_map_may_be_smaller_than_the_image_that_the_network_gets(tmp_path: Path) -> None:
+    preset = find_preset("depth-anything-v2-metric-indoor")
+    tiny = Tiny()
+    value = field(tiny, tiny.takes("pixel_values", [1, 3, 280, 504]), 0.2)
+    half = tiny.node("AveragePool", value, kernel_shape=[2, 2], strides=[2, 2])
+    tiny.gives("predicted_depth", tiny.node("Squeeze", half, tiny.constant([1], np.int64)), [1, 140, 252])
+    source = tiny.save(tmp_path / "half.onnx")
+    bring(source, tmp_path / "made.onnx", preset, SIZE)
+    small = np.asarray(Image.fromarray(picture()).resize((504, 280), Image.Resampling.BICUBIC))
+    reference = resized(run(source, pixel_values=tensor(small, MEAN, STD))["predicted_depth"][0], SIZE, "bicubic")
+    found = run(tmp_path / "made.onnx", image=picture()[None])["depth"][0]
+    near("depth", found, np.clip(reference, *preset.limits))
+    # A map of another size than an input with pads could not be cut.
+    check_one_line(source, tmp_path / "no.onnx", find_preset("metric3d-v2-small"), "gives predicted_depth of")
+
+
+def test_a_network_in_half_precision_gets_and_gives_it(tmp_path: Path) -> None:
+    preset = find_preset("metric3d-v2-giant2")
+    tiny = Tiny()
+    image = tiny.node("Cast", tiny.takes("pixel_values", [1, 3, 616, 1064], TensorProto.FLOAT16), to=FLOAT)
+    value = tiny.node("Squeeze", field(tiny, image, 0.002, middle=1.0), tiny.constant([1], np.int64))
+    tiny.node("Cast", value, to=TensorProto.FLOAT16, out="predicted_depth")
+    shape = [1, 616, 1064]
+    tiny.outputs.append(helper.make_tensor_value_info("predicted_depth", TensorProto.FLOAT16, shape))
+    bring(tiny.save(tmp_path / "half.onnx"), tmp_path / "made.onnx", preset, SIZE)
+    found = run(tmp_path / "made.onnx", image=picture()[None], intrinsics=CAMERA)["depth"][0]
+    same = published(find_preset("metric3d-v2-small"), tmp_path / "same.onnx")
+    near("depth", found, metric3d(same, picture()).outputs["depth"])
+
+
+def test_a_model_of_viewing_rays_is_computed_in_f32(tmp_path: Path) -> None:
+    preset = find_preset("unidepth-v2")
+    source = published(preset, tmp_path / "their.onnx", (462, 630))
+    assert bring(source, tmp_path / "made.onnx", preset, SIZE).exact
+    with pytest.raises(ModelError, match="must be computed in f32, not bf16: take precision auto or f32"):
+        Model(tmp_path / "made.onnx", "onnxruntime", "bf16")
 
 
 def test_a_model_that_gives_no_finite_depth_is_not_written(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-from depth_ros import nodes
 from depth_ros.frame import PointCloud
 from depth_ros.geometry.camera import Camera
 from depth_ros.geometry.rigid import to_xyz_quat
@@ -31,16 +29,6 @@ from depth_ros.nodes.qos import profile
 
 PATIENCE_S = 15.0
 CAMERA = Camera.from_focal(160, 120, 100, 100, 80, 60)
-
-
-@pytest.fixture(scope="session")
-def domain(reserved_domain: int) -> Iterator[int]:
-    """Give this test run a ROS domain of its own on this machine, with a transport that never stalls."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", str(reserved_domain))
-        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        patch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(Path(nodes.__file__).parent / "fastdds_large.xml"))
-        yield reserved_domain
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_it_deactivates_and_works_again_while_an_inference_does_not_end(
     def slow() -> Any:
         entered.set()
         gate.wait()
-        return None
+        return SimpleNamespace(timings={})
 
     camera = node._sensors.channels[""]
     probe.spin_until(camera.outputs.listeners)

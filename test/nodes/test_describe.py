@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +21,13 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from depth_ros.nodes import describe
 from depth_ros.nodes.completion import CompletionNode
-from depth_ros.nodes.describe import INPUTS, PAGE, PARAMETERS, texts
+from depth_ros.nodes.describe import INPUTS, NODES, OF_LIDAR, About, texts
 from depth_ros.nodes.drops import REASONS
 from depth_ros.nodes.graph import type_name
+from depth_ros.nodes.monocular import MonocularNode
 from depth_ros.nodes.outputs import KINDS
+from depth_ros.nodes.pairs import WHY
+from depth_ros.nodes.silence import CAUSES
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config"
@@ -39,7 +43,11 @@ LAUNCHED = {
 OPTIONAL = {"/odom", "/tf", "/tf_static", "/clock", "/camera/image_raw/compressed"}
 
 
-@pytest.mark.parametrize("path", [PAGE, PARAMETERS], ids=str)
+each_node = pytest.mark.parametrize("about", NODES, ids=lambda about: str(about.node))
+KINDS_OF_NODE = {"completion_node": CompletionNode, "monocular_node": MonocularNode}
+
+
+@pytest.mark.parametrize("path", [path for about in NODES for path in (about.page, about.file)], ids=str)
 @pytest.mark.usefixtures("ros")
 def test_the_files_are_those_that_the_code_writes(path: Path) -> None:
     remedy = f"{path} is out of date: run `python -m depth_ros.nodes.describe` in the repository"
@@ -55,13 +63,45 @@ def reasons_in_code() -> set[str]:
             if isinstance(call, ast.Call):
                 name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
                 given = call.args[place_of_reason.get(name, 2) :][:1]
-                found |= {one.value for one in given if name in place_of_reason and isinstance(one, ast.Constant)}
+                values = {one.value for one in given if name in place_of_reason and isinstance(one, ast.Constant)}
+                found |= {value for value in values if isinstance(value, str)}
     return found
 
 
 def test_the_page_names_every_reason_for_a_drop_and_no_other() -> None:
     assert reasons_in_code() == set(describe.DROPS)
-    assert not set(describe.DROPS) & set(describe.WHY)
+    assert not set(describe.DROPS) & set(WHY)
+
+
+@each_node
+def test_each_page_names_the_reasons_of_its_node(about: About) -> None:
+    table = (ROOT / about.page).read_text().partition("The reasons")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+    assert named == (reasons_in_code() | set(WHY)) - about.unlike
+
+
+@each_node
+@pytest.mark.usefixtures("ros")
+def test_each_page_names_the_figures_of_its_node(about: About) -> None:
+    node: Any = KINDS_OF_NODE[about.node]()
+    try:
+        statistics = node._statistics[""]
+        for topic in ("images", "camera_infos", *statistics.needed):
+            statistics.receive(topic)
+        page = (ROOT / about.page).read_text()
+        assert [key for key in statistics.values() if f"`{key}`" not in page] == []
+        assert ("points_topic" in statistics.values()) == ("`points_topic`" in page) == ("scans" in statistics.needed)
+    finally:
+        node.destroy_node()
+
+
+def test_what_is_of_lidar_is_what_is_told_somewhere() -> None:
+    told = {**describe.FIGURES, **describe.DROPS, **WHY, **CAUSES}
+    assert told.keys() >= OF_LIDAR
+    (monocular,) = (about for about in NODES if about.node == "monocular_node")
+    text = (ROOT / monocular.page).read_text() + (ROOT / monocular.file).read_text()
+    for word in ("extrinsics", "PointCloud2` |", "`points`", "scan nearest"):
+        assert word not in text, word
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -71,12 +111,13 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def test_the_parameter_file_is_accepted_and_holds_every_default(domain: int) -> None:
-    given = flat(yaml.safe_load((ROOT / PARAMETERS).read_text())["/**"]["ros__parameters"])
-    for arguments in ([], ["--ros-args", "--params-file", str(ROOT / PARAMETERS)]):
+@each_node
+def test_the_parameter_file_is_accepted_and_holds_every_default(about: About, domain: int) -> None:
+    given = flat(yaml.safe_load((ROOT / about.file).read_text())["/**"]["ros__parameters"])
+    for arguments in ([], ["--ros-args", "--params-file", str(ROOT / about.file)]):
         rclpy.init(args=arguments, domain_id=domain)
         try:
-            node = CompletionNode()
+            node: Any = KINDS_OF_NODE[about.node]()
             values = {name: p.value for name, p in node.get_parameters_by_prefix("").items()}
             values = {name: value for name, value in values.items() if not name.startswith(RCLPYS_OWN)}
             plain = (str, bool, int, float)
@@ -125,9 +166,11 @@ def of_node(node: Any, kind: str) -> dict[str, str]:
     return {name.removeprefix(namespace): types[0] for name, types in ask(node.get_name(), namespace)}
 
 
-def allowed(what: str, how: str) -> set[str]:
-    """Return the full names that the SROS 2 policy allows the node: topics or services, to publish, reply, ..."""
-    (profile,) = ET.parse(CONFIG / "sros2_policy.xml").iter("profile")
+def allowed(what: str, how: str, node: str = "completion_node") -> set[str]:
+    """Return the full names that the SROS 2 policy allows a node: topics or services, to publish, reply, ..."""
+    profiles = {profile.get("node"): profile for profile in ET.parse(CONFIG / "sros2_policy.xml").iter("profile")}
+    assert profiles.keys() == KINDS_OF_NODE.keys()
+    profile = profiles[node]
     assert profile.get("ns") == "/"
     own = f"/{profile.get('node')}"
     names = {
@@ -148,6 +191,13 @@ def test_the_node_has_what_the_policy_allows_and_no_more(launched: Any) -> None:
     assert services <= allowed("service", "reply")
     # Later than Humble.
     assert allowed("service", "reply") - services <= {"/completion_node/get_type_description"}
+
+
+def test_the_monocular_node_is_allowed_what_the_other_is_but_for_lidar() -> None:
+    of_lidar = {"/lidar/points", "/odom", "/tf", "/tf_static"}
+    for what, how in (("topic", "publish"), ("topic", "subscribe"), ("service", "reply"), ("service", "request")):
+        own = {name.replace("monocular", "completion") for name in allowed(what, how, "monocular_node")}
+        assert own == allowed(what, how) - of_lidar
 
 
 def test_the_page_names_the_topics_that_the_node_has(launched: Any) -> None:

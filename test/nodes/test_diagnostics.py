@@ -300,6 +300,35 @@ def test_an_idle_node_is_ok_and_is_given_time_when_it_wakes(watched: Watched) ->
     assert [watched.tell().level for _ in range(3)] == [OK, OK, STALE]
 
 
+def test_a_restart_ends_a_silence_that_nobody_saw_end(watched: Watched) -> None:
+    for _ in range(5):
+        watched.tell()
+    watched.report.restart()
+    assert [watched.tell().level for _ in range(3)] == [OK, OK, STALE]
+
+
+def test_an_engine_that_is_being_built_is_a_warning(watched: Watched) -> None:
+    watched.statistics.building = "the engine for 640x480"
+    told = [watched.tell() for _ in range(4)]
+    assert [status.level for status in told] == [OK, OK, WARN, WARN]
+    assert "no depth map for 3 s: the engine for 640x480 is being built" in told[2].message
+
+
+@pytest.mark.parametrize("received", ["images", "scans"])
+def test_a_silent_sensor_is_the_same_error_of_one_camera_and_of_several(clock: Clock, received: str) -> None:
+    cameras = {"front": Statistics(Log()), "rear": Statistics(Log())}
+    reports = {camera: Report(statistics) for camera, statistics in cameras.items()}
+    for _ in range(4):
+        clock.now += 1
+        cameras["front"].publish(0.08, 0.06, TIMINGS)
+        for statistics in cameras.values():
+            statistics.receive(received)
+        found = {camera: report.status(camera, FACTS, "", GuardConfig()) for camera, report in reports.items()}
+    assert (found["front"].level, found["rear"].level) == (OK, ERROR)
+    node = summarise("node", found, FACTS)
+    assert (node.level, node.message) == (ERROR, f"rear: {found['rear'].message}")
+
+
 def test_a_node_with_cameras_tells_the_worst_of_them(clock: Clock) -> None:
     front, rear = Watched(clock), Watched(clock)
     front.flow()

@@ -9,7 +9,9 @@ from depth_ros.nodes import executables
 Executable = Callable[[], int]
 
 
-@pytest.mark.parametrize("executable", [executables.completion_node, executables.bag_player])
+@pytest.mark.parametrize(
+    "executable", [executables.completion_node, executables.monocular_node, executables.bag_player]
+)
 def test_ctrl_c_while_it_is_imported_is_a_quiet_end(executable: Executable, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(name: str) -> None:
         raise KeyboardInterrupt(name)
@@ -18,7 +20,9 @@ def test_ctrl_c_while_it_is_imported_is_a_quiet_end(executable: Executable, monk
     assert executable() == 0
 
 
-@pytest.mark.parametrize("executable", [executables.completion_node, executables.bag_player])
+@pytest.mark.parametrize(
+    "executable", [executables.completion_node, executables.monocular_node, executables.bag_player]
+)
 def test_they_are_the_nodes(
     executable: Executable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,10 +13,11 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from depth_ros.errors import EngineError
-from depth_ros.nodes import completion
+from depth_ros.nodes import base, diagnostics, silence
 from depth_ros.nodes.completion import CompletionNode
 from depth_ros.nodes.fallback import Fallback
 from depth_ros.nodes.outputs import Outputs
+from depth_ros.nodes.silence import SilenceWatch
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 TOPIC = "/depth/image_rect"
@@ -154,7 +155,7 @@ def test_a_configure_that_fails_half_way_leaves_nothing_behind(
 
     for failing in (no_engine, bug):
         with monkeypatch.context() as patch:
-            patch.setattr(completion, "warm_up", failing)
+            patch.setattr(base, "warm_up", failing)
             assert node.trigger_configure() == FAILURE
         assert state(node) == "unconfigured"
         assert counts(node) == before
@@ -189,11 +190,37 @@ def test_transitions_in_every_order(make_node: Any) -> None:
     node._report()
 
 
+def test_silence_counts_from_the_activation(make_node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What looks once a second sees an active node each time, although it was active for moments only."""
+    now = [100.0]
+    for module in (silence, diagnostics):
+        monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    monkeypatch.setattr(SilenceWatch.__init__, "__defaults__", (lambda: now[0],))
+    monkeypatch.setattr(Outputs, "listeners", lambda _: 1)
+    node = make_node(model="classical")
+    node.start()
+    told: list[Any] = []
+    monkeypatch.setattr(node._diagnostics._publisher, "publish", told.append, raising=False)
+
+    def report() -> tuple[str, int]:
+        node._report()
+        now[0] += 1
+        return node._statistics[""].cause, int.from_bytes(told[-1].status[0].level, "little")
+
+    node._follow_demand()
+    for _ in range(4):
+        node.trigger_deactivate()
+        node.trigger_activate()
+        node._follow_demand()
+        assert report() == ("", 0)
+    assert [report()[0] != "" for _ in range(3)] == [False, True, True]
+
+
 def test_an_error_in_a_transition_leads_back_to_unconfigured(make_node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     node = make_node(autostart=False, model="classical")
     assert node.trigger_configure() == SUCCESS
     with monkeypatch.context() as patch:
-        patch.setattr(completion, "Completer", None)
+        patch.setattr(base, "Completer", None)
         assert node.trigger_activate() == TransitionCallbackReturn.ERROR
     assert state(node) == "unconfigured"
     assert node.trigger_configure() == SUCCESS

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 import rclpy
+from rcl_interfaces.msg import ParameterType
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from depth_ros.config import PairingConfig
 from depth_ros.errors import ConfigError, NodeError
 from depth_ros.nodes.completion import CompletionNode
-from depth_ros.nodes.config import InputConfig, OutputConfig
-from depth_ros.nodes.parameters import ParameterGroup, watch
+from depth_ros.nodes.config import InputConfig, LinkConfig, OutputConfig
+from depth_ros.nodes.parameters import ParameterGroup, TypedNode, watch
 from depth_ros.nodes.qos import offered
 
 RCLPYS_OWN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
@@ -26,13 +27,13 @@ RCLPYS_OWN = ("use_sim_time", "start_type_description_service", "qos_overrides."
 
 @pytest.fixture
 def node(ros: None) -> Iterator[Any]:  # noqa: ARG001 (a fixture used for what it does)
-    node = rclpy.create_node("subject")
+    node = TypedNode("subject")
     yield node
     node.destroy_node()
 
 
 def with_overrides(**values: Any) -> Any:
-    return rclpy.create_node("subject", parameter_overrides=[Parameter(k, value=v) for k, v in values.items()])
+    return TypedNode("subject", parameter_overrides=[Parameter(k, value=v) for k, v in values.items()])
 
 
 def test_defaults_and_descriptors(node: Any) -> None:
@@ -78,7 +79,7 @@ def test_a_change_takes_effect_or_is_refused_with_the_reason(node: Any) -> None:
     assert (group.value.depth_encoding, applied) == ("16UC1", [group])
     for name, value, reason in (
         ("depth_encoding", "8UC1", "give one of 32FC1, 16UC1"),
-        ("depth_encoding", 5, "type"),
+        ("depth_encoding", 5, "is 5, an integer: give a string"),
         ("output_depth", 3, "read-only"),
         ("cloud_stride", 64, "not with this cloud"),
     ):
@@ -126,9 +127,44 @@ def test_what_does_not_change_is_not_applied(node: Any) -> None:
     assert applied == []
 
 
-def test_an_integer_for_a_float_is_told_how_to_write_it(ros: None) -> None:  # noqa: ARG001
-    with pytest.raises(ConfigError, match=r"'sync_slop' is 1: .* write 1\.0"):
-        ParameterGroup(with_overrides(sync_slop=1), PairingConfig())
+def test_an_integer_is_taken_for_a_double(ros: None) -> None:  # noqa: ARG001
+    node = with_overrides(**{"sync_slop": 1, "extrinsics.lidar.xyz": [1, 2, 3]})
+    pairing, link = ParameterGroup(node, PairingConfig()), ParameterGroup(node, LinkConfig(), "extrinsics.lidar.")
+    watch(node, [pairing, link], lambda _changed: None)
+    assert (pairing.value.sync_slop, link.value.xyz) == (1.0, [1.0, 2.0, 3.0])
+    for given, meant in ((2, 2.0), (0.5, 0.5)):
+        assert node.set_parameters([Parameter("sync_slop", value=given)])[0].successful
+        assert node.set_parameters_atomically([Parameter("extrinsics.lidar.xyz", value=[given] * 3)]).successful
+        assert (pairing.value.sync_slop, link.value.xyz) == (meant, [meant] * 3)
+        assert type(node.get_parameter("sync_slop").value) is float
+        assert list(node.get_parameter("extrinsics.lidar.xyz").value) == [meant] * 3
+    described = node.describe_parameter("sync_slop")
+    assert (described.type, described.dynamic_typing) == (ParameterType.PARAMETER_DOUBLE, False)
+    assert described.floating_point_range[0].to_value == 10.0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("sync_slop", "fast", "sync_slop is 'fast', a string: give a double"),
+        ("sync_slop", True, "sync_slop is True, a bool: give a double"),
+        ("queue_size", 3.0, "queue_size is 3.0, a double: give an integer"),
+        ("queue_size", [3], "queue_size is [3], a list: give an integer"),
+        ("extrinsics.lidar.xyz", 3.0, "extrinsics.lidar.xyz is 3.0, a double: give a list, as in [3.0]"),
+        ("extrinsics.lidar.xyz", ["a"], "extrinsics.lidar.xyz is 'a', a string: give a double"),
+        ("extrinsics.lidar.parent", 3, "extrinsics.lidar.parent is 3, an integer: give a string"),
+    ],
+)
+def test_another_type_is_refused_in_words(ros: None, name: str, value: Any, told: str) -> None:  # noqa: ARG001
+    def groups(node: Any) -> list[Any]:
+        return [ParameterGroup(node, PairingConfig()), ParameterGroup(node, LinkConfig(), "extrinsics.lidar.")]
+
+    with pytest.raises(ConfigError) as caught:
+        groups(with_overrides(**{name: value}))
+    assert str(caught.value) == told
+    node = TypedNode("subject")
+    watch(node, groups(node), lambda _changed: None)
+    assert node.set_parameters([Parameter(name, value=value)])[0].reason == told
 
 
 def test_an_empty_list_is_refused(domain: int) -> None:

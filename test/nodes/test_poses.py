@@ -273,6 +273,22 @@ def test_a_source_that_cannot_be_had_is_an_error_that_names_the_package(
             make_poses(node, MotionConfig(pose_source=source), params(node))
 
 
+@pytest.mark.parametrize(
+    ("distro", "how"), [("jazzy", "install ros-jazzy-nav-msgs"), ("", "pip install ros-kilted-nav-msgs")]
+)
+def test_how_nav_msgs_is_installed_here(
+    node: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    no_tf2: None,  # noqa: ARG001
+    no_nav_msgs: None,  # noqa: ARG001
+    distro: str,
+    how: str,
+) -> None:
+    monkeypatch.setenv("ROS_DISTRO", distro)
+    assert make_poses(node, MotionConfig(), params(node)) is None
+    assert how in node.lines[-1]
+
+
 def test_auto_takes_odometry_then_tf_and_says_each_change_once(node: Any, nav_msgs: None, fake_tf2: Any) -> None:  # noqa: ARG001
     extrinsics = params(node)
     poses = make_poses(node, MotionConfig(), extrinsics)

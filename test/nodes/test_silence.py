@@ -86,7 +86,16 @@ CASES: list[tuple[str, Evidence, list[str]]] = [
         ["start the driver"],
     ),
     ("wrong_type", info(publishers=[Publisher("/d", IMAGES[0])], **NEVER), [f"remap to a topic of type {CAMERA_INFO}"]),
-    ("no_publisher", info(publishers=(), **NEVER), ["nobody publishes /info"]),
+    (
+        "no_camera_info",
+        info(publishers=(), **NEVER),
+        ["nobody publishes /info", "no CameraInfo at all", "camera_info_url"],
+    ),
+    (
+        "no_camera_info",
+        info(publishers=(), candidates=("/cam/camera_info",), choice="-r camera_info:=", **NEVER),
+        ["CameraInfo is published on /cam/camera_info: is it -r camera_info:=/cam/camera_info?"],
+    ),
     ("wrong_type", image(publishers=[Publisher("/d", IMAGES[1])], **NEVER), [IMAGES[1], "image_transport: compressed"]),
     ("wrong_type", points(publishers=[Publisher("/d", "livox/msg/CustomMsg")], **NEVER), ["xfer_format to 0"]),
     (
@@ -122,7 +131,9 @@ CASES: list[tuple[str, Evidence, list[str]]] = [
     ("too_late", dropped("too_late", "the image is 0.9 s old: raise max_age"), ["0.9 s"]),
     ("superseded", dropped("superseded", outputs=3), ["20 pairs", "model: classical"]),
     ("superseded", dropped("queue_full", outputs=3), ["slower than the camera"]),
+    ("k_zero", dropped("not_completed", "no focal length is known, and m has no focal head"), ["focal head"]),
     ("slow", dropped("superseded"), ["the first is still being completed"]),
+    ("not_subscribed", replace(dropped("not_subscribed", "'x' cannot be a topic"), topics=()), ["'x' cannot be"]),
     ("not_completed", dropped("not_completed", "the model gave NaN: report it"), ["NaN"]),
     (
         "internal",
@@ -152,6 +163,13 @@ def test_each_cause_is_named_alone_in_one_line_with_its_remedy(name: str, eviden
     assert cause.name == name
     assert not [word for word in words if word not in cause.text]
     assert "\n" not in cause.text
+
+
+def test_what_never_came_is_told_beside_what_has_stopped() -> None:
+    over = replace(FLOWING, topics=[replace(one, age_s=2.5) for one in (IMAGE, INFO, POINTS)])
+    assert [cause.name for cause in diagnose(over)] == ["input_over"]
+    without = [replace(one, **NEVER) if one.type_name == CAMERA_INFO else one for one in over.topics]
+    assert [cause.name for cause in diagnose(replace(over, topics=without))] == ["input_over", "no_camera_info"]
 
 
 @pytest.mark.parametrize(
@@ -372,7 +390,9 @@ def test_a_slow_lidar_has_no_other_clock() -> None:
 
 def test_nothing_is_said_while_depth_flows() -> None:
     watched = Watched()
-    assert not [watched.look(replace(NO_IMAGE, outputs=count)) for count in range(20) if watched.lines]
+    for count in range(20):
+        watched.look(replace(NO_IMAGE, outputs=count))
+    assert not watched.lines
 
 
 def test_drops_and_pairs_of_the_time_before_the_silence_are_not_blamed() -> None:
@@ -390,6 +410,25 @@ def test_listening_and_activation_begin_an_episode() -> None:
     assert [level for level, _ in watched.lines] == ["info", "info"]
     assert watched.look(NO_IMAGE, 2) == []
     assert watched.look(NO_IMAGE) == ["no_publisher"]
+
+
+def test_a_silence_that_began_before_an_unseen_restart_does_not_count() -> None:
+    watched = Watched()
+    watched.look(NO_IMAGE, 2)
+    watched._watch.restart()
+    assert watched.look(NO_IMAGE, 2) == []
+    assert watched.look(NO_IMAGE) == ["no_publisher"]
+
+
+def test_drops_of_before_a_restart_are_not_blamed() -> None:
+    watched = Watched()
+    watched.look(dropped("bad_image", "broken"))
+    watched._watch.restart()
+    assert watched.look(dropped("bad_image", "broken"), 4) == ["unexplained"]
+
+
+def test_a_node_that_has_not_subscribed_yet_does_not_say_that_every_input_arrives() -> None:
+    assert diagnose(replace(FLOWING, topics=())) == []
 
 
 def test_a_camera_of_one_image_in_five_seconds_is_no_silence() -> None:

@@ -29,7 +29,7 @@ class Fake:
     """Answers what it was given, of any size."""
 
     building = ""
-    fixed_size: tuple[int | None, int | None] = (None, None)
+    finds_focal = False
 
     def __init__(self, task: str, **answers: NDArray[Any]) -> None:
         self.card, self.answers, self.closed = ModelCard("fake", "1.0", task=task), answers, False
@@ -39,6 +39,9 @@ class Fake:
     @property
     def facts(self) -> dict[str, str]:
         return {"model": "fake 1.0", "engine": "none"}
+
+    def warm_size(self, width: int, height: int) -> tuple[int, int]:
+        return width, height
 
     def is_built(self, height: int, width: int) -> bool:
         return (height, width) in self.built
@@ -145,6 +148,15 @@ def test_the_guard_compares_what_it_held_out() -> None:
     assert found.residual.median < 0.01
     with pytest.raises(SparseScanError):
         pipeline.process(make_frame(50))
+
+
+def test_without_a_scan_there_is_nothing_to_guard_it_by() -> None:
+    pipeline = make(Fake("metric", depth=WALL), guard=GuardConfig(min_points=100))
+    found = pipeline.process(replace(make_frame(), sparse_depth=None))
+    assert (found.source == Source.MONOCULAR).all()
+    assert found.residual is None
+    assert not pipeline.needs_scan
+    assert make(Fake("relative", inverse_depth=1 / WALL)).needs_scan
 
 
 def test_it_warms_up_is_configured_and_closed() -> None:

@@ -16,6 +16,7 @@ from depth_ros.config import CompletionConfig
 from depth_ros.errors import CompletionError, ModelError
 from depth_ros.frame import Frame, Source
 from depth_ros.geometry.camera import Camera
+from depth_ros.models.card import CARD_KEY, ModelCard
 from depth_ros.models.model import Model
 from depth_ros.pipelines.base import BUILD, warm_up
 from depth_ros.pipelines.completion import ClassicalCompletion
@@ -61,20 +62,21 @@ def test_the_model_refines_the_prior_inside_its_coverage(make_toy: MakeToy) -> N
 def test_a_model_of_any_size_warms_up(make_toy: MakeToy, size: tuple[int, int] | None) -> None:
     learned = make_learned(make_toy(size=size))
     warm_up(learned)
-    learned.process(make_frame())
+    # One of a fixed size has but one engine to build.
+    assert (BUILD in learned.process(make_frame()).timings) == (size is None)
 
 
 def test_what_is_being_built_is_told_meanwhile(make_toy: MakeToy, monkeypatch: pytest.MonkeyPatch) -> None:
-    learned = make_learned(make_toy())
+    model = Model(make_toy(), "onnxruntime")
+    learned = LearnedCompletion(CONFIG, model, "toy")
     told: list[str] = []
-    engine = learned._model.engine
-    fit = engine.fit
+    fit = model.engine.fit
 
     def watched(shapes: Any) -> None:
         told.append(learned.building)
         fit(shapes)
 
-    monkeypatch.setattr(engine, "fit", watched)
+    monkeypatch.setattr(model.engine, "fit", watched)
     learned.process(make_frame())
     assert told[0] == f"the engine of toy 1.0 for {WIDTH}x{HEIGHT}"
     assert not learned.building
@@ -148,3 +150,39 @@ def test_another_size_builds_the_engine_anew_once(make_toy: MakeToy, caplog: pyt
 def test_a_model_of_another_task_is_refused(make_toy: MakeToy) -> None:
     with pytest.raises(ModelError, match="is a metric model: give one of task completion"):
         make_learned(make_toy(task="metric"))
+
+
+def test_a_model_that_takes_lidar_as_a_prompt_and_no_prior_completes(tmp_path: Path) -> None:
+    """The signature of PromptDA: image and sparse depth in, depth without sigma out."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    path, size = tmp_path / "prompted.onnx", [1, "height", "width"]
+    steps = [
+        helper.make_node("ReduceMax", ["sparse_depth"], ["farthest"], keepdims=0),
+        helper.make_node("Cast", ["image"], ["colours"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMin", ["colours"], ["darkest"], axes=[3], keepdims=0),
+        helper.make_node("Mul", ["darkest", "zero"], ["flat"]),
+        helper.make_node("Add", ["flat", "farthest"], ["depth"]),
+    ]
+    graph = helper.make_graph(
+        steps,
+        "prompted",
+        [
+            helper.make_tensor_value_info("image", TensorProto.UINT8, [*size, 3]),
+            helper.make_tensor_value_info("sparse_depth", TensorProto.FLOAT, size),
+        ],
+        [helper.make_tensor_value_info("depth", TensorProto.FLOAT, size)],
+        [helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    card = ModelCard("prompted", "1.0", inputs=("image", "sparse_depth"), size_multiple=14)
+    helper.set_model_props(model, {CARD_KEY: card.to_json()})
+    onnx.save(model, path)
+    frame = make_frame()
+    assert frame.sparse_depth is not None
+    found = make_learned(path, replace(CONFIG, paste_measured=False)).process(frame)
+    answered = found.source != Source.NONE
+    assert np.array_equal(answered, np.isfinite(complete(frame.sparse_depth, frame.rgb).depth))
+    assert np.allclose(found.depth[answered], frame.sparse_depth.max())
+    assert np.isnan(found.sigma).all()

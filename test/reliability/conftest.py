@@ -6,7 +6,6 @@ output made of anything but its own image and its own scan differs from the comp
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -25,7 +24,6 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-from depth_ros import nodes
 from depth_ros.config import CompletionConfig, GuardConfig
 from depth_ros.frame import DepthMap, Frame, PointCloud
 from depth_ros.geometry.camera import Camera
@@ -419,6 +417,12 @@ class Robot:
         """Judge by other settings of the guard."""
         self._pipeline = make_pipeline(CompletionConfig(model="classical"), GuardConfig(**settings))
 
+    def drops_now(self) -> dict[str, int]:
+        """Return the drops of the next status to come."""
+        self.diagnostics = {}
+        self.until(lambda: self.diagnostics)
+        return self.drops()
+
     def drops(self) -> dict[str, int]:
         counted = {key.partition(".")[2]: int(v) for key, v in self.diagnostics.items() if key.startswith("dropped.")}
         return {reason: count for reason, count in counted.items() if reason not in DELIBERATE}
@@ -490,17 +494,6 @@ def _equal(got: NDArray[Any], wanted: NDArray[Any]) -> bool:
         return False
     known = np.isfinite(wanted)
     return bool(np.array_equal(np.isfinite(got), known) and np.allclose(got[known], wanted[known], rtol=1e-5))
-
-
-@pytest.fixture(scope="session")
-def domain() -> Iterator[int]:
-    """Give this test run a ROS domain of its own on this machine, with a transport that never stalls."""
-    chosen = 20 + os.getpid() % 80
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", str(chosen))
-        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        patch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(Path(nodes.__file__).parent / "fastdds_large.xml"))
-        yield chosen
 
 
 @pytest.fixture

@@ -19,10 +19,6 @@ HOUR = 36_000
 RGB = NDArray[np.uint8]
 
 
-def as_rgb8(stamp: int, rgb: RGB) -> Any:
-    return encode_image(make, stamp, "camera", rgb, "rgb8")
-
-
 def as_big_endian_mono16(stamp: int, rgb: RGB) -> Any:
     message = encode_image(make, stamp, "camera", rgb[..., 0].astype(np.uint16) << 8, "mono16")
     message.is_bigendian = 1
@@ -103,24 +99,6 @@ def test_bursty(robot: Any) -> None:
 
 @fault(
     "image",
-    broken="every image twice",
-    sees="dropped (image_duplicate)",
-    recovers="at once; each stamp is answered once",
-    quick=True,
-)
-def test_duplicated(robot: Any) -> None:
-    for _ in range(3):
-        stamp = robot.tick()
-        robot.send_scan(stamp)
-        message = as_rgb8(stamp, robot.shoot())
-        robot.send_image(stamp, encode=lambda _stamp, _rgb, message=message: message)
-        robot.send("image", message)
-    robot.recovers()
-    robot.expect("an image with this stamp is here already", image_duplicate=3)
-
-
-@fault(
-    "image",
     broken="two images change places",
     sees="dropped (image_out_of_order)",
     recovers="at once; stamps never fall",
@@ -131,46 +109,16 @@ def test_out_of_order(robot: Any) -> None:
     robot.send_scan(second)
     robot.send_image(second)
     robot.expect_output(second)
-    robot.send("image", as_rgb8(first, robot.shoot()))
+    robot.send("image", robot.image_message(first))
     robot.recovers()
     robot.expect("a later image has been settled already", image_out_of_order=1)
 
 
-@fault("image", broken="the driver is restarted", sees="nothing", recovers="with its first image")
-def test_restarted(robot: Any) -> None:
-    robot.restart("image")
-    robot.recovers()
-    robot.expect()
-
-
-@fault(
-    "image",
-    broken="the driver comes back best effort, then reliable",
-    sees="'subscribed to /image (best_effort)'",
-    recovers="with its first image",
-)
-def test_qos_changed(robot: Any) -> None:
-    for reliability in ("best_effort", "reliable"):
-        robot.restart("image", reliability)
-        robot.expect(f"subscribed to /image ({reliability})")
-        robot.recovers()
-    robot.expect()
-
-
 @fault("image", broken="one is stamped an hour ahead", sees="dropped (image_time_jump)", recovers="with the next image")
 def test_from_the_future(robot: Any) -> None:
-    robot.send("image", as_rgb8(robot.stamp + HOUR * 100_000_000, robot.shoot()))
+    robot.send("image", robot.image_message(robot.stamp + HOUR * 100_000_000))
     robot.recovers()
     robot.expect("time jumped back", image_time_jump=1)
-
-
-@fault(
-    "image", broken="one is stamped zero", sees="dropped (bad_image): stamp", recovers="with the next image", quick=True
-)
-def test_stamped_zero(robot: Any) -> None:
-    robot.send("image", as_rgb8(0, robot.shoot()))
-    robot.recovers()
-    robot.expect("its stamp is zero", bad_image=1)
 
 
 @fault(
@@ -260,31 +208,12 @@ BROKEN = {
     ],
 )
 def test_broken(robot: Any, fields: dict[str, Any], word: str) -> None:
-    message = as_rgb8(robot.tick(), robot.shoot())
+    message = robot.image_message(robot.tick())
     for name, value in fields.items():
         setattr(message, f"_{name}", value)
     robot.send("image", message)
     robot.recovers()
     robot.expect("dropped (bad_image", word, bad_image=1)
-
-
-@fault(
-    "image",
-    broken="two cameras on one topic, with the same stamps",
-    sees="dropped (image_duplicate)",
-    recovers="when one of them goes",
-)
-def test_two_publishers(robot: Any) -> None:
-    second = robot.publisher("image")
-    robot.until(second.get_subscription_count)
-    robot.spin(0.2)
-    for _ in range(3):
-        robot.drive()
-        second.publish(as_rgb8(robot.stamp, robot.shoot()))
-        robot.spin(0.05)
-    robot.node.destroy_publisher(second)
-    robot.recovers()
-    robot.expect("an image with this stamp is here already", image_duplicate=3)
 
 
 @fault(

@@ -17,6 +17,7 @@ from depth_ros.frame import DepthMap, Frame
 from depth_ros.geometry.rigid import from_xyz_quat
 from depth_ros.nodes import fallback
 from depth_ros.pipelines.base import Finish, Pipeline
+from depth_ros.pipelines.completion import ClassicalCompletion
 from depth_ros.pipelines.factory import make_pipeline
 
 pytestmark = pytest.mark.live
@@ -157,6 +158,50 @@ STORM: dict[str, tuple[Any, ...]] = {
 }
 
 
+class Builder:
+    """An engine that takes a second for the first frame, and says so meanwhile."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, breakable: Breakable) -> None:
+        self.what = ""
+        monkeypatch.setattr(ClassicalCompletion, "building", property(lambda _: self.what))
+        breakable.fault, self._breakable = self._build, breakable
+
+    def _build(self) -> None:
+        self.what = "the engine for 160x96"
+        sleep(1.0)
+        self.what, self._breakable.fault = "", None
+
+
+@fault(
+    "completion",
+    broken="an engine is built, queue_policy latest",
+    sees="dropped (building), counted, with the remedy",
+    recovers="with the newest frame when it is built",
+)
+def test_built_latest(monkeypatch: pytest.MonkeyPatch, breakable: Breakable, make_robot: Callable[..., Any]) -> None:
+    robot = make_robot(queue_policy="latest")
+    Builder(monkeypatch, breakable)
+    robot.drive(5)
+    robot.expect_output()
+    robot.recovers()
+    robot.expect("is being built", building=-1)
+    assert int(robot.diagnostics["dropped.building"]) > 0
+
+
+@fault(
+    "completion",
+    broken="an engine is built, queue_policy all",
+    sees="older depth; age in /diagnostics",
+    recovers="nothing is lost, up to queue_size frames",
+)
+def test_built_all(monkeypatch: pytest.MonkeyPatch, breakable: Breakable, robot: Any) -> None:
+    Builder(monkeypatch, breakable)
+    robot.drive(8)
+    robot.expect_output()
+    robot.recovers()
+    robot.expect()
+
+
 @fault(
     "node",
     broken="a storm of parameters: 300 changes while frames come, back to the start at its end",
@@ -183,14 +228,14 @@ def drive_in_vain_quickly(robot: Any) -> None:
 @fault(
     "node",
     broken="wrong parameters: out of range, of another type, read-only, unknown",
-    sees="each is refused: with its name and range or choices, of another type with the types' numbers",
+    sees="each is refused: with its name, and its range, choices or type",
     recovers="at once: nothing changes",
     quick=True,
 )
 def test_wrong_parameters(robot: Any) -> None:
     for name, value, told in (
         ("max_depth", -1.0, ("max_depth", "0.1", "10000.0")),
-        ("queue_size", "many", ("type",)),
+        ("queue_size", "many", ("queue_size", "'many'", "a string", "an integer")),
         ("model", "auto", ("model", "read-only")),
         ("queue_policy", "newest", ("queue_policy", "latest, all")),
     ):

@@ -61,9 +61,11 @@ def drive_without_scans(robot: Any, frames: int) -> None:
     quick=True,
 )
 def test_silent(robot: Any) -> None:
+    before = robot.index
     robot.until_said("no output (input_stopped): /points has stopped", lambda: drive_without_scans(robot, 3))
+    lost = robot.index - before
     robot.recovers()
-    robot.expect(scan_too_far=-1)
+    robot.expect(scan_too_far=lost)
 
 
 @fault(
@@ -79,8 +81,9 @@ def test_not_there(make_robot: Callable[..., Any]) -> None:
     robot.until_said(
         "no output (publisher_silent): nothing has arrived on /points", lambda: drive_without_scans(robot, 3)
     )
+    lost = robot.index
     robot.recovers()
-    robot.expect(image_without_scan=-1)
+    robot.expect(image_without_scan=lost)
 
 
 @fault(
@@ -124,15 +127,6 @@ def test_bursty(robot: Any) -> None:
     robot.expect()
 
 
-@fault("points", broken="every scan twice", sees="dropped (scan_duplicate)", recovers="nothing is lost", quick=True)
-def test_duplicated(robot: Any) -> None:
-    for _ in range(3):
-        robot.drive()
-        robot.send("points", as_cloud(robot.stamp, robot.scan()))
-    robot.recovers()
-    robot.expect("a scan with this stamp is here already", scan_duplicate=3)
-
-
 @fault(
     "points", broken="two scans change places", sees="nothing", recovers="nothing is lost: each image finds its scan"
 )
@@ -147,27 +141,6 @@ def test_out_of_order(robot: Any) -> None:
     robot.expect()
 
 
-@fault("points", broken="the driver is restarted", sees="nothing", recovers="with its first scan")
-def test_restarted(robot: Any) -> None:
-    robot.restart("points")
-    robot.recovers()
-    robot.expect()
-
-
-@fault(
-    "points",
-    broken="the driver comes back best effort, then reliable",
-    sees="'subscribed to /points (best_effort)'",
-    recovers="with its first scan",
-)
-def test_qos_changed(robot: Any) -> None:
-    for reliability in ("best_effort", "reliable"):
-        robot.restart("points", reliability)
-        robot.expect(f"subscribed to /points ({reliability})")
-        robot.recovers()
-    robot.expect()
-
-
 @fault(
     "points",
     broken="one is stamped an hour ahead",
@@ -175,16 +148,9 @@ def test_qos_changed(robot: Any) -> None:
     recovers="with the next scan",
 )
 def test_from_the_future(robot: Any) -> None:
-    robot.send("points", as_cloud(1_700_000_000_000_000_000 + HOUR, robot.scan()))
+    robot.send("points", robot.scan_message(1_700_000_000_000_000_000 + HOUR))
     robot.recovers()
     robot.expect()
-
-
-@fault("points", broken="one is stamped zero", sees="dropped (bad_points): stamp", recovers="with the next scan")
-def test_stamped_zero(robot: Any) -> None:
-    robot.send("points", as_cloud(0, robot.scan()))
-    robot.recovers()
-    robot.expect("its stamp is zero", bad_points=1)
 
 
 @fault(
@@ -200,10 +166,12 @@ def test_clock_apart(robot: Any) -> None:
         robot.send("image", robot.image_message(stamp))
         robot.spin(0.1)
 
+    before = robot.index
     robot.until_said("no output (clocks_differ)", drive_apart)
+    lost = robot.index - before
     robot.spin(1.3)
     robot.recovers()
-    robot.expect(scan_too_far=-1)
+    robot.expect(scan_too_far=lost)
 
 
 @pytest.mark.parametrize(
@@ -343,25 +311,6 @@ def test_unusable(robot: Any, encode: Callable[[int, XYZ], Any]) -> None:
     robot.send("image", robot.image_message(stamp))
     robot.recovers()
     robot.expect("dropped (bad_points", bad_points=1, scan_too_far=1)
-
-
-@fault(
-    "points",
-    broken="two LiDARs on one topic, with the same stamps",
-    sees="dropped (scan_duplicate)",
-    recovers="when one of them goes",
-)
-def test_two_publishers(robot: Any) -> None:
-    second = robot.publisher("points")
-    robot.until(second.get_subscription_count)
-    robot.spin(0.2)
-    for _ in range(3):
-        robot.drive()
-        second.publish(as_cloud(robot.stamp, robot.scan()))
-        robot.spin(0.05)
-    robot.node.destroy_publisher(second)
-    robot.recovers()
-    robot.expect("a scan with this stamp is here already", scan_duplicate=3)
 
 
 @fault(

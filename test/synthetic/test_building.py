@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from depth_ros.synthetic.building import THICK, Opening, add_ceiling, add_floor, add_leaf, add_partition, wall_frame
-from depth_ros.synthetic.cast import RayGrid, cast
+from depth_ros.synthetic.cast import cast
 from depth_ros.synthetic.floor import FloorSpace
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.kit import Kit, make_kit
 from depth_ros.synthetic.shapes import FloatArray
 

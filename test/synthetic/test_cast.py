@@ -6,7 +6,8 @@ from scipy.spatial.transform import Rotation
 from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
 from depth_ros.synthetic.builder import SceneBuilder
-from depth_ros.synthetic.cast import RayGrid, cast
+from depth_ros.synthetic.cast import cast
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.shapes import Scene
 
 Array = NDArray[np.float64]

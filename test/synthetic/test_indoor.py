@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from depth_ros.geometry.camera import Camera
-from depth_ros.synthetic.cast import RayGrid, cast
+from depth_ros.synthetic.cast import cast
 from depth_ros.synthetic.clutter import make_clutter
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.render import render
 from depth_ros.synthetic.rooms import make_corridor, make_room
 from depth_ros.synthetic.shapes import FloatArray

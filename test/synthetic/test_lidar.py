@@ -6,7 +6,8 @@ from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
 from depth_ros.geometry.lidar import project_points, see_through_filter
 from depth_ros.synthetic.builder import SceneBuilder
-from depth_ros.synthetic.cast import RayGrid, cast
+from depth_ros.synthetic.cast import cast
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.lidar import PATTERNS, LidarPattern, find_pattern, scan
 from depth_ros.synthetic.render import render
 from depth_ros.synthetic.scene import make_scene

@@ -3,7 +3,8 @@ import pytest
 
 from depth_ros.errors import SyntheticError
 from depth_ros.geometry.camera import Camera
-from depth_ros.synthetic.cast import RayGrid, cast
+from depth_ros.synthetic.cast import cast
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.render import render
 from depth_ros.synthetic.scene import make_scene
 from depth_ros.synthetic.shapes import StreetScene

@@ -39,7 +39,6 @@ class TinySamples:
             "prior_depth": truth + 0.5,
             "truth": truth,
             "intrinsics": torch.tensor([50.0, 50.0, 32.0, 16.0]),
-            "scanned": torch.tensor(True),
         }
 
 

@@ -5,15 +5,21 @@ from pathlib import Path
 import pytest
 
 from depth_ros.errors import ConfigError
-from depth_ros.training.config import TrainConfig, read_config, write_config
+from depth_ros.training.config import MetricConfig, RunConfig, TrainConfig, read_config, write_config
 
-SHIPPED = Path(__file__).parents[2] / "config" / "train_completion.yaml"
+SHIPPED = Path(__file__).parents[2] / "config"
 
 
-def test_the_shipped_file_says_every_default() -> None:
-    assert read_config(SHIPPED) == TrainConfig()
-    named = {line.partition(":")[0] for line in SHIPPED.read_text().splitlines() if line and line[0] not in "# "}
-    assert named == set(TrainConfig.__dataclass_fields__)
+@pytest.mark.parametrize(
+    ("name", "kind"), [("train_completion.yaml", TrainConfig), ("train_metric.yaml", MetricConfig)]
+)
+def test_the_shipped_files_say_every_default(name: str, kind: type[RunConfig]) -> None:
+    config: RunConfig = read_config(SHIPPED / name, kind=kind)
+    assert config == kind()
+    named = {
+        line.partition(":")[0] for line in (SHIPPED / name).read_text().splitlines() if line and line[0] not in "# "
+    }
+    assert named == set(kind.__dataclass_fields__)
 
 
 def test_the_command_line_wins(tmp_path: Path) -> None:

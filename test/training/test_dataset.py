@@ -23,7 +23,6 @@ def directory(tmp_path: Path) -> Path:
             "prior": np.ascontiguousarray(column),
             "truth": np.ascontiguousarray(column),
             "intrinsics": np.tile(np.array([50, 50, 23.5, 15.5], np.float32), (SHARD, 1)),
-            "scanned": np.arange(SHARD) % 2 == 1,
         },
         shard_path(tmp_path, 0),
     )
@@ -36,8 +35,6 @@ def test_whole_samples_come_as_they_are(directory: Path) -> None:
     assert sample["image"].shape == (32, 48, 3)
     assert sample["truth"].dtype == torch.float32
     assert torch.equal(sample["truth"][0], torch.arange(1, 49, dtype=torch.float32))
-    assert sample["scanned"]
-    assert not PoolDataset(directory)[2]["scanned"]
 
 
 def test_windows_keep_every_plane_and_the_rays_together(directory: Path) -> None:

@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 from depth_ros.errors import SyntheticError
 from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
-from depth_ros.synthetic.cast import RayGrid, cast
+from depth_ros.synthetic.cast import cast
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.rays import probe, view_beside
 from depth_ros.synthetic.render import render
 from depth_ros.synthetic.shapes import FloatArray, Quads, Scene, Solids

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 from depth_ros.geometry.camera import Camera
 from depth_ros.geometry.lidar import project_points, see_through_filter
 from depth_ros.synthetic.builder import SceneBuilder
-from depth_ros.synthetic.cast import RayGrid, cast
+from depth_ros.synthetic.cast import cast
+from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.lidar import PATTERNS
 from depth_ros.synthetic.shapes import FloatArray
 from depth_ros.training import beams, scans

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from depth_ros.errors import TrainingError
 from depth_ros.training import pool
-from depth_ros.training.pool import Pool, build_pool, make_prior, make_samples, shard_path
+from depth_ros.training.pool import Pool, build_pool, count_samples, make_prior, make_samples, shard_path
 
 SIZE = (64, 96)
 
@@ -48,7 +50,6 @@ def test_samples_are_what_the_network_will_be_given(directory: Path) -> None:
         assert sample["image"].dtype == np.uint8
     assert sum((sample["truth"] > 0).mean() > pool.LEAST_TRUTH for sample in samples) > 0.9 * len(samples)
     assert sum((sample["sparse"] > 0).any() for sample in samples) > 0.8 * len(samples)
-    assert 0.2 * len(samples) < sum(bool(sample["scanned"]) for sample in samples) < len(samples)
 
 
 def test_a_build_goes_on_where_it_stopped(directory: Path) -> None:
@@ -59,6 +60,37 @@ def test_a_build_goes_on_where_it_stopped(directory: Path) -> None:
     assert lost.read_bytes() == before
     assert shard_path(directory, 0).stat().st_mtime_ns == kept
     assert not list(directory.glob("*.part"))
+
+
+def test_a_part_of_a_pool_is_told_in_one_line(
+    directory: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("pool.json", shard_path(directory, 0).name):
+        (tmp_path / name).write_bytes((directory / name).read_bytes())
+    assert count_samples(directory) == 2 * pool.SHARD
+    assert count_samples(tmp_path / "nowhere") == 0
+    assert not caplog.records
+    assert count_samples(tmp_path) == pool.SHARD
+    again = f"depth_ros train pool --out {tmp_path} --samples 40 --seed 3"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"pool {tmp_path} holds 32 of 40 samples; unless they are being made now: {again}"
+    ]
+    assert caplog.records[0].levelno == logging.WARNING
+    build_pool(tmp_path, 20, seed=3, size=SIZE, workers=1)  # fewer are wanted now
+    plan = json.loads((tmp_path / "pool.json").read_text())
+    del plan["samples"]
+    assert count_samples(tmp_path) == pool.SHARD
+    (tmp_path / "pool.json").write_text(json.dumps(plan))  # as it was written before
+    assert count_samples(tmp_path) == pool.SHARD
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[1]", "3"])
+def test_a_plan_that_is_none_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pool.json").write_text(text)
+    with pytest.raises(TrainingError, match="pool"):
+        build_pool(tmp_path, 40, seed=3, size=SIZE)
+    assert count_samples(tmp_path) == 0
 
 
 def test_a_pool_of_another_seed_is_refused(directory: Path) -> None:

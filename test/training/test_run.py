@@ -13,11 +13,14 @@ from safetensors.numpy import save_file
 
 from depth_ros.cli.main import main
 from depth_ros.errors import TrainingError
+from depth_ros.export.to_onnx import load_network
 from depth_ros.networks.completion import CompletionNet
 from depth_ros.training import run
-from depth_ros.training.checkpoint import BEST, STATE, load_tensors, load_weights, save_tensors
+from depth_ros.training.calibrate import SHARE
+from depth_ros.training.checkpoint import BEST, LAST, STATE, load_tensors, load_weights, save_tensors
 from depth_ros.training.config import TrainConfig
 from depth_ros.training.pool import SHARD, shard_path
+from depth_ros.training.validate import complete, synthetic_problems
 
 SIZE = (64, 96)
 SMALL = [
@@ -46,7 +49,6 @@ def fill_pool(directory: Path) -> None:
                 for name, plane in (("sparse", sparse), ("prior", 1.1 * truth), ("truth", truth))
             },
             "intrinsics": np.tile(np.array([90, 90, 48, 32], np.float32), (SHARD, 1)),
-            "scanned": np.ones(SHARD, bool),
         },
         shard_path(directory, 0),
     )
@@ -66,7 +68,9 @@ def train(pool: Path, out: Path, *more: str) -> int:
     return main(["train", "completion", "--pool", str(pool), "--out", str(out), *ARGUMENTS, *more])
 
 
-def test_the_command_trains_validates_and_saves(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_trains_validates_and_saves(
+    pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     out = tmp_path / "run"
     assert train(pool, out, "--steps", "2", "--json") == 0
     printed = capsys.readouterr()
@@ -83,6 +87,62 @@ def test_the_command_trains_validates_and_saves(pool: Path, tmp_path: Path, caps
     assert "--resume" in capsys.readouterr().err
     assert main(["train", "completion", "--out", str(out), "--resume", "--steps", "3"]) == 0
     assert load_tensors(out / STATE)[1]["samples"] == 6
+    assert "samples; unless" not in caplog.text
+    (pool / "pool.json").write_text('{"samples": 100, "seed": 0}')
+    assert main(["train", "completion", "--out", str(out), "--resume", "--steps", "3"]) == 0
+    assert f"pool {pool} holds {SHARD} of 100 samples" in caplog.text
+
+
+def test_a_run_starts_from_the_weights_it_is_given(
+    pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights, out = tmp_path / "weights.safetensors", tmp_path / "run"
+    torch.manual_seed(7)
+    given = CompletionNet().state_dict()
+    save_tensors(weights, given, {})
+    assert train(pool, out, "--steps", "1", "--set", f"weights={weights}", "--set", "lr=0") == 0
+    assert all(torch.equal(value, given[name]) for name, value in parameters(out / LAST))
+    weights.unlink()
+    assert main(["train", "completion", "--out", str(out), "--resume", "--steps", "2"]) == 0
+    assert train(pool, tmp_path / "other", "--steps", "1", "--set", f"weights={weights}") == 1
+    assert f"{weights}: does not exist" in capsys.readouterr().err
+
+
+def parameters(path: Path) -> list[tuple[str, torch.Tensor]]:
+    tensors, _ = load_tensors(path)
+    return [(name, tensors[name]) for name, _ in CompletionNet().named_parameters()]
+
+
+def test_the_command_scales_sigma(pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights, out = tmp_path / "weights.safetensors", tmp_path / "calibrated.safetensors"
+    torch.manual_seed(0)
+    save_tensors(weights, CompletionNet().state_dict(), {"step": 7})
+    line = ["train", "calibrate", "--weights", str(weights), "--pool", str(pool), "--out", str(out), "--samples", "2"]
+    assert main([*line, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    gain = said["sigma_gain"]
+    assert (said["weights"], said["share"]) == (str(out), SHARE)
+    assert load_tensors(out)[1] == {"step": 7, "sigma_gain": round(gain, 4)}
+    shown = [load_network(path) for path in (weights, out)]
+    problem = synthetic_problems(pool / "validation", 1)[0]
+    before, after = (complete(network, problem, torch.device("cpu"), use_image=True) for network in shown)
+    np.testing.assert_array_equal(after[0], before[0])
+    np.testing.assert_allclose(after[1], gain * before[1], rtol=1e-5)
+    line[line.index(str(weights))] = str(out)
+    assert main(line) == 0
+    assert f"{out}: sigma times 1.000, so that one sigma holds" in capsys.readouterr().out
+
+
+def test_calibrate_on_a_pool_without_held_out_samples_is_one_line(
+    pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tmp_path / "weights.safetensors"
+    save_tensors(weights, CompletionNet().state_dict(), {"step": 7})
+    shard_path(pool / "validation", 0).unlink()
+    assert main(["train", "calibrate", "--weights", str(weights), "--pool", str(pool), "--out", str(weights)]) == 1
+    said = capsys.readouterr().err
+    assert "is empty" in said
+    assert said.count("\n") == 1
 
 
 def test_an_empty_pool_that_cannot_be_made_is_one_line(

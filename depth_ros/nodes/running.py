@@ -1,0 +1,88 @@
+"""A pipeline that runs: one and the same while its settings change, freed when nothing is in it any more."""
+
+from __future__ import annotations
+
+from functools import partial
+from threading import Lock
+
+from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
+from depth_ros.errors import DepthRosError
+from depth_ros.frame import DepthMap, Frame
+from depth_ros.pipelines.base import Finish, Pipeline
+
+
+class Running(Pipeline):
+    """Any pipeline, as a node holds it; fault: what must be repaired although it goes on, or empty."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._model = self._pipeline = pipeline
+        self._lock, self._running = Lock(), Lock()
+        self._closed = False
+        self.fault = ""
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Name of the pipeline that runs now."""
+        return self._pipeline.name
+
+    @property
+    def needs_scan(self) -> bool:  # type: ignore[override]
+        """Whether what runs now makes no metres without a scan."""
+        return self._pipeline.needs_scan
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What runs now."""
+        return self._pipeline.facts
+
+    @property
+    def building(self) -> str:
+        """What is being built right now."""
+        return self._pipeline.building
+
+    @property
+    def warm_size(self) -> tuple[int, int]:
+        """Width and height of a made-up frame to warm up with."""
+        return self._pipeline.warm_size
+
+    def prepare(self, frame: Frame) -> Finish:
+        """Do the first half of what runs now."""
+        return partial(self._finish, self._pipeline.prepare(frame))
+
+    def configured(self, config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> Running:
+        """Take other settings, and return this very pipeline."""
+        with self._lock:
+            self._pipeline = self._pipeline.configured(config, guard)
+        return self
+
+    def close(self) -> None:
+        """Free the engine, also of a model that was given up; an inference that still runs does so at its end."""
+        self._closed = True
+        self._free()
+
+    def _finish(self, finish: Finish) -> DepthMap:
+        try:
+            # An engine serves one thread, and one that was given up on may still be in it.
+            with self._running:
+                depth_map = finish()
+        except DepthRosError as error:
+            self._failed(error)
+            raise
+        finally:
+            if self._closed:
+                self._free()
+        self._succeeded()
+        return depth_map
+
+    def _failed(self, error: DepthRosError) -> None:
+        """Take note of a frame that gave no depth."""
+
+    def _succeeded(self) -> None:
+        """Take note of a frame that gave depth."""
+
+    def _free(self) -> None:
+        if self._running.acquire(blocking=False):
+            try:
+                self._model.close()
+            finally:
+                self._running.release()
