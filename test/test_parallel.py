@@ -72,7 +72,8 @@ def test_an_interrupted_command_ends_without_noise(number: int, tmp_path: Path) 
     sleep(2.5)
     os.killpg(process.pid, number)
     _, noise = process.communicate(timeout=20)
-    assert process.returncode == 130, noise
+    # Python ends itself by SIGINT when the signal fell into an import that C code runs; to a shell that is 130 too.
+    assert process.returncode in (130, -signal.SIGINT), noise
     assert noise.strip().splitlines()[-1] == "depth_ros: stopped"
     assert "Traceback" not in noise
     assert "Process" not in noise

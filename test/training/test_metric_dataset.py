@@ -48,7 +48,8 @@ def test_a_pixel_keeps_its_ray_and_its_depth() -> None:
         at_column, at_row = x * fx + cx, y * fy + cy
         assert np.abs(seen["image"][row, column, :2] - np.array([at_column, at_row])).max() < 1.0
         assert seen["truth"][row, column] == arrays["truth"][round(float(at_row)), round(float(at_column))]
-    assert new_fx == pytest.approx(90 * 1.6)
+    assert (new_fx, new_fy) == pytest.approx((90 * 1.6, 90 * 1.6))
+    assert (new_cx, new_cy) == pytest.approx((32 * 1.6 - 0.5, 24 * 1.6 - 0.5))
 
 
 def test_what_is_beside_the_picture_is_not_seen() -> None:
