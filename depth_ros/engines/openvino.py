@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -87,7 +88,11 @@ def _open() -> tuple[Any, str]:
 
     Its CPU plugin gives the thread that opens it a stack for signals, and unmaps that memory with the Core. Of several
     Cores, freed in another order or thread, one leaves the stack in use but unmapped: the next Ctrl-C is a SIGSEGV.
+
+    Its telemetry is left out. It would fork at the import, to report to its makers: a robot tells nobody, and a process
+    with threads must not be forked (that child hung, and held the pipes of its parent open).
     """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
     with _opening:
