@@ -57,11 +57,18 @@ bench: .venv/current
 	$(BIN)/python benchmarks/live_replay.py bench_output/kitti --runs 3 --reliability reliable --set queue_policy:=all
 	$(BIN)/python benchmarks/live_replay.py bench_output/kitti --runs 3 --reliability best_effort --profile --set queue_policy:=all
 
-.venv/current: requirements/lock.txt setup.py setup.cfg
+# Python bindings of classic TensorRT (1.3 MB each), whose names the tests look up.
+BINDINGS := cu12-bindings==10.3.0 cu12-bindings==10.16.1.11 cu13-bindings==11.4.0.106
+
+.venv/current: requirements/lock.txt requirements/tensorrt.txt setup.py setup.cfg
 	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 here: install one, or say make PYTHON=/path/to/python"; exit 1; }
 	rm -rf .venv && $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/lock.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/tensorrt.txt \
+		|| echo "NOT INSTALLED: tensorrt_rtx; the tests that compile with it are skipped"
+	@for wanted in $(BINDINGS); do $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--target .venv/bindings/$${wanted##*==} tensorrt-$$wanted || echo "NOT INSTALLED: tensorrt-$$wanted"; done
 	touch $@
 
 .venv-oldest/current: requirements/oldest.txt setup.py setup.cfg

@@ -40,6 +40,7 @@ setup(
     extras_require={
         "robot": ROBOT,
         "openvino": ["openvino>=2024.0"],
+        "rtx": ["tensorrt_rtx>=1.4"],
         "report": ["Jinja2>=3.0", "matplotlib>=3.5", "tqdm>=4.57"],
         "export": ["onnx>=1.17", "onnxruntime>=1.16", "tqdm>=4.57"],
         "train": [

@@ -42,16 +42,16 @@ DRAIN_S = 6.0
 class Listener:
     """Notes when each stamp was sent and when each output of it arrived (ns, wall clock)."""
 
-    def __init__(self, image_topic: str, reliability: str) -> None:
+    def __init__(self, image_topic: str, reliability: str, outputs: dict[str, Any]) -> None:
         self.node = rclpy.create_node("listener")
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
         self.sent: dict[int, int] = {}
-        self.arrived: dict[str, dict[int, int]] = {topic: {} for topic in OUTPUTS}
+        self.arrived: dict[str, dict[int, int]] = {topic: {} for topic in outputs}
         self.last_arrival = time.monotonic()
         self.diagnostics: dict[str, str] = {}
         self.node.create_subscription(Image, image_topic, self._on_image, profile(reliability, 20), raw=True)
-        for topic, kind in OUTPUTS.items():
+        for topic, kind in outputs.items():
             note = partial(self._on_output, topic)
             self.node.create_subscription(kind, topic, note, profile("reliable", 20), raw=True)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
@@ -92,6 +92,7 @@ def main() -> int:
     parser.add_argument("--reliability", choices=("reliable", "best_effort"), default="reliable")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME:=VALUE", help="parameters of the node")
     parser.add_argument("--profile", action="store_true", help="player and node use fastdds_large.xml")
+    parser.add_argument("--no-cloud", action="store_true", help="listen to depth and camera_info alone")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
@@ -113,7 +114,8 @@ def _run(args: argparse.Namespace, extrinsics: Path) -> dict[str, Any]:
     remaps = [word for name, topic in inputs.items() for word in ("-r", f"{name}:={topic}")]
     settings = [word for entry in (*args.set, f"extrinsics_file:={extrinsics}") for word in ("-p", entry)]
     rclpy.init(args=[])
-    listener = Listener(str(topics.image), args.reliability)
+    outputs = {topic: kind for topic, kind in OUTPUTS.items() if not (args.no_cloud and kind is PointCloud2)}
+    listener = Listener(str(topics.image), args.reliability, outputs)
     node = _start(environment, "completion", "--ros-args", *remaps, *settings)
     wait = [str(topics.image), str(topics.image), str(topics.camera_info), str(topics.points)]
     how = ["--reliability", args.reliability, "--rate", str(args.rate)]
@@ -154,6 +156,7 @@ def _line(result: dict[str, Any]) -> str:
         f"{topic} {result[topic]['count']} (stamps {'equal' if result[topic]['stamps_equal'] else 'DIFFER'}, "
         f"age p50 {result[topic]['age_p50_ms']:.0f} p95 {result[topic]['age_p95_ms']:.0f} ms)"
         for topic in OUTPUTS
+        if topic in result
     ]
     start = f"images {result['images']}, at the node {result['images_at_node']}, lost {result['lost']}; "
     return start + "; ".join(outputs) + f"; {result['dropped'] or 'nothing dropped'}; node: {result['node']}"

@@ -63,14 +63,21 @@ class MonocularConfig:
     )
     engine: str = setting(
         "auto",
-        "what runs the model: openvino, onnxruntime, or auto: the first of these that is installed and can",
-        choices=("auto", "openvino", "onnxruntime"),
+        "what runs the model: tensorrt, tensorrt_rtx, openvino, onnxruntime, or auto: the first of these that can",
+        choices=("auto", "tensorrt", "tensorrt_rtx", "openvino", "onnxruntime"),
         read_only=True,
     )
     precision: str = setting(
         "auto",
-        "arithmetic of the engine: auto (the processor's fastest: bf16 where it has AMX), f32 (exact), bf16, f16",
+        "arithmetic of the engine: auto (the processor's fastest: bf16 where it has AMX, TF32 on a GPU), f32 (exact), "
+        "bf16, f16",
         choices=("auto", "f32", "bf16", "f16"),
+        read_only=True,
+    )
+    while_building: str = setting(
+        "wait",
+        "while TensorRT builds, seconds to minutes: wait (frames are left out), or let onnxruntime answer",
+        choices=("wait", "onnxruntime"),
         read_only=True,
     )
     threads: int = setting(
@@ -117,7 +124,8 @@ class CompletionConfig(MonocularConfig):
 
 def without_lidar(config: CompletionConfig) -> MonocularConfig:
     """Return the settings of the same model and engine on an image alone, the range its own."""
-    return MonocularConfig(config.model, config.engine, config.precision, config.threads)
+    shared = {name: getattr(config, name) for name in ("model", "engine", "precision", "while_building", "threads")}
+    return MonocularConfig(**shared)
 
 
 def as_completion(config: MonocularConfig) -> CompletionConfig:

@@ -53,6 +53,10 @@ class EngineError(DepthRosError):
     """A graph cannot be read, built or run, or the library that runs it is not there."""
 
 
+class BuildCancelledError(EngineError):
+    """The build of an engine was stopped by whoever asked for it."""
+
+
 class ModelError(DepthRosError):
     """A model file is missing, damaged, or does not keep the model contract."""
 

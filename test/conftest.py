@@ -43,6 +43,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if MISSING_FOR_MODELS:
         missing = ", ".join(MISSING_FOR_MODELS)
         terminalreporter.write_line(f"MODELS WERE NOT TESTED WHOLLY: not installed: {missing}")
+    if find_spec("tensorrt_rtx") is None:
+        terminalreporter.write_line(
+            "NOTHING WAS COMPILED WITH TENSORRT: tensorrt_rtx is not installed (make test brings it)"
+        )
+    if not Path("/dev/nvidiactl").exists() and not Path("/etc/nv_tegra_release").exists():
+        terminalreporter.write_line("NOTHING WAS RUN ON A GPU: there is none here (benchmarks/gpu_check.py is for one)")
     if not os.environ.get("DEPTH_ROS_TEST_DATA"):
         terminalreporter.write_line("REAL FRAMES WERE NOT TESTED: DEPTH_ROS_TEST_DATA is not set")
 

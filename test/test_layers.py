@@ -28,7 +28,19 @@ RANKS = [
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 NODES_MAY_IMPORT = {name for name in RANK if RANK[name] <= 5} | {"nodes"}
 NODES_THAT_READ_BAGS = {"player.py", "recorder.py"}
-LAZY = {"onnxruntime", "openvino", "tensorrt", "torch", "rclpy", "tf2_ros", "matplotlib", "rosbags", "jinja2", "tqdm"}
+LAZY = {
+    "onnxruntime",
+    "openvino",
+    "tensorrt",
+    "tensorrt_rtx",
+    "torch",
+    "rclpy",
+    "tf2_ros",
+    "matplotlib",
+    "rosbags",
+    "jinja2",
+    "tqdm",
+}
 
 
 def room(path: Path) -> str:

@@ -142,7 +142,7 @@ def _models() -> Iterator[Finding]:
         "models",
         "GPU",
         "note",
-        "NVIDIA driver present; no model of this version uses it" if gpu else "none, and none is needed",
+        "NVIDIA driver present: what uses it stands under engines" if gpu else "none, and none is needed",
     )
 
 

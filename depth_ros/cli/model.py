@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from depth_ros.cli import model_export, model_import
+from depth_ros.cli import model_bench, model_build, model_export, model_import
 from depth_ros.cli.options import add_engine
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from depth_ros.models.card import ModelCard
 
-ABOUT = "What models are here, what they are, whether they run; and how one is made."
+ABOUT = "What models are here, what they are, whether and how fast they run; and how one is made."
 EXAMPLE = "examples: depth_ros model list; depth_ros model check completion"
 LIST_EXAMPLE = "example: depth_ros model list"
 INFO_EXAMPLE = "example: depth_ros model info completion"
@@ -25,7 +25,10 @@ CHECK_EXAMPLE = "examples: depth_ros model check completion; depth_ros model che
 def add_parser(subparsers: Any) -> None:
     """Register the verb with its sub-verbs."""
     parser = subparsers.add_parser(
-        "model", help="list, describe, check, export, import and fetch models", description=ABOUT, epilog=EXAMPLE
+        "model",
+        help="list, describe, check, build, time, export, import and fetch models",
+        description=ABOUT,
+        epilog=EXAMPLE,
     )
     verbs = parser.add_subparsers(dest="model_verb", metavar="VERB", required=True)
     listing = verbs.add_parser("list", help="the bundled models", epilog=LIST_EXAMPLE)
@@ -35,10 +38,15 @@ def add_parser(subparsers: Any) -> None:
     check = verbs.add_parser("check", help="whether a model keeps the contract and runs here", epilog=CHECK_EXAMPLE)
     check.set_defaults(run=run_check)
     add_engine(check)
+    check.add_argument(
+        "--size", metavar="HxW", help="of the frame that is compared with ONNX Runtime's answer (256x256)"
+    )
     for verb in (info, check):
         verb.add_argument("model", metavar="MODEL", help="a bundled name or a model file")
     for verb in (listing, info, check):
         verb.add_argument("--json", action="store_true", help="print it as JSON")
+    model_build.add_parser(verbs)
+    model_bench.add_parser(verbs)
     model_export.add_parser(verbs)
     model_import.add_parsers(verbs)
 
@@ -74,7 +82,9 @@ def run_info(args: argparse.Namespace) -> int:
 
 
 def run_check(args: argparse.Namespace) -> int:
-    """Read, build and run a model on made-up frames; a model that breaks the contract is a known error."""
+    """Read, build and run a model on made-up frames, and compare it with ONNX Runtime; what is wrong is an error."""
+    from depth_ros.cli.model_build import parse_size
+    from depth_ros.errors import ModelError
     from depth_ros.models.card import check_data, read_card
     from depth_ros.models.model import Model
     from depth_ros.models.store import find_model
@@ -83,8 +93,15 @@ def run_check(args: argparse.Namespace) -> int:
     check_data(path, read_card(path))
     model = Model(path, args.engine, args.precision, args.threads)
     model.check()
+    size = parse_size(args.size) if args.size else tuple(side or 256 for side in model.fixed_size)
+    differences, wrong = model.compare(*size)
+    if wrong:
+        raise ModelError(f"{model.card.title} on {model.engine.info}: {wrong}")
     facts = {
         **model.facts,
+        "against ONNX Runtime": {
+            name: f"p99 {gate.p99:.1e}, mean {gate.mean:.1e}" for name, gate in differences.items()
+        },
         "inputs": [str(spec) for spec in model.engine.inputs],
         "outputs": [str(spec) for spec in model.engine.outputs],
     }

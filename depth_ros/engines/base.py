@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar, NamedTuple
@@ -65,6 +65,12 @@ class Engine(ABC):
     """
 
     kind: ClassVar[str]
+    builds_slowly: ClassVar[bool] = False
+    """Whether building takes so long that it is done for the sizes alone that are needed."""
+    on_progress: Callable[[float], bool] = staticmethod(lambda _: True)
+    """Is told what share of a slow build is done, and answers whether to go on."""
+    note: str = ""
+    """Why this runs and not what would be faster; empty when nothing was refused on the way."""
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
@@ -98,6 +104,10 @@ class Engine(ABC):
     def close(self) -> None:
         """Free the graph; the engine is not to be used afterwards."""
 
+    def last_shapes(self) -> Shapes | None:
+        """Return the shapes that the graph was last built for on this machine, where that is remembered."""
+        return None
+
     def is_built(self, shapes: Shapes) -> bool:
         """Whether inputs of these shapes can be run without building."""
         return shapes == self._shapes
@@ -126,6 +136,10 @@ class Engine(ABC):
         self._has_run = True
         with translated(f"{self.path} failed in {self.kind}"):
             return self._infer(arrays)
+
+    def run_all(self, frames: Iterable[Arrays]) -> Iterator[dict[str, NDArray[Any]]]:
+        """Yield the outputs for every frame, in order; engines that can work on several at once do."""
+        return map(self.run, frames)
 
 
 class translated:  # noqa: N801 (read as a word: with translated(...))
@@ -169,6 +183,11 @@ def shapes_at(specs: Sequence[TensorSpec], shape: tuple[int, int]) -> Shapes:
         sizes += (1,) * (len(spec.shape) - len(sizes))
         fixed[spec.name] = tuple(want or got for want, got in zip(spec.shape, sizes, strict=True))
     return fixed
+
+
+def image_size(shapes: Shapes) -> tuple[int, int] | None:
+    """Return height and width of the images among the shapes of a graph's inputs; None when it takes none."""
+    return next(((shape[1], shape[2]) for shape in shapes.values() if len(shape) > 2), None)
 
 
 def count_threads(threads: int) -> int:

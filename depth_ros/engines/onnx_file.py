@@ -17,6 +17,8 @@ KEY, VALUE = 1, 2
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 FIXED_SIZE = {FIXED64: 8, FIXED32: 4}
 CHUNK = 1 << 20
+SIDECAR = ".data"
+"""What the name of a file has more that holds the weights of a model of over 2 GB."""
 
 
 class Field(NamedTuple):
@@ -47,6 +49,22 @@ def graph_sha256(path: Path) -> str:
                 file.seek(field.start)
                 for start in range(0, field.size, CHUNK):
                     digest.update(file.read(min(CHUNK, field.size - start)))
+    return digest.hexdigest()
+
+
+def is_quantised(path: Path) -> bool:
+    """Whether a file has integers where it computes; raises as `read_metadata`."""
+    with _opened(path) as file:
+        return b"DequantizeLinear" in file.read()
+
+
+def content_sha256(path: Path) -> str:
+    """Return the SHA-256 of a whole file, with the weights that lie beside it (SIDECAR); raises the same."""
+    digest = hashlib.sha256()
+    for part in filter(Path.is_file, (path, path.with_name(path.name + SIDECAR))):
+        with _opened(part) as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
     return digest.hexdigest()
 
 

@@ -39,25 +39,29 @@ GATES = {"f32": Difference(1e-4, 1e-4, 1e-4), "f16": Difference(np.inf, 5e-3, 1e
 """What a file may differ from the network; in half precision single pixels may flip between two surfaces."""
 
 
-def made_up(height: int, width: int, seed: int) -> Arrays:
-    """Return the inputs of a graph, batch 1.
+def made_up(height: int, width: int, seed: int, batch: int = 1) -> Arrays:
+    """Return the inputs of a graph for `batch` images, each another one.
 
     They show slanted ground, a box and a sky without prior; 3 % of it is measured, the prior is wrong by a few per
     cent, and the image is noise.
     """
+    frames = [_one(height, width, seed + 1000 * number) for number in range(batch)]
+    return {name: np.stack([frame[name] for frame in frames]) for name in frames[0]}
+
+
+def _one(height: int, width: int, seed: int) -> Arrays:
     rng = np.random.default_rng(seed)
     truth = np.tile(np.geomspace(80, 2, height, dtype=np.float32)[:, None], (1, width))
     truth[height // 3 : 2 * height // 3, width // 4 : width // 2] = 4
     prior = (truth * np.exp(rng.normal(0, 0.05, truth.shape))).astype(np.float32)
     prior[: height // 4] = 0
     measured = (rng.random(truth.shape) < 0.03) & (prior > 0)
-    frame = {
+    return {
         "image": rng.integers(0, 256, (height, width, 3)).astype(np.uint8),
         "sparse_depth": np.where(measured, truth, np.float32(0)),
         "prior_depth": prior,
         "intrinsics": np.array([width, width, width / 2, height / 2], np.float32),
     }
-    return {name: array[None] for name, array in frame.items()}
 
 
 def answer(network: nn.Module, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] = OUTPUTS) -> Arrays:

@@ -8,14 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from depth_ros.engines.onnx_file import read_metadata
+from depth_ros.engines.onnx_file import SIDECAR, read_metadata
 from depth_ros.errors import DepthRosError, ExportError
 from depth_ros.export.cards import write_card
 from depth_ros.export.external import copy_weights, embed, is_external, place_of
 from depth_ros.export.preset import Preset
 from depth_ros.export.resampling import Plan, plan
 from depth_ros.export.wrapping import Network, Sizes, map_size, wrap
-from depth_ros.models.card import DATA_SUM, SIDECAR, ModelCard
+from depth_ros.models.card import DATA_SUM, ModelCard
 from depth_ros.models.fetch import file_sha256
 from depth_ros.models.model import Model
 

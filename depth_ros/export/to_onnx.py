@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,13 +36,20 @@ _WIDTH = re.compile(r"encoder\.(\d+)\.0\.0\.weight")
 
 
 def export_completion(
-    weights: Path, out: Path, card: ModelCard, *, precision: str = "f32", size: tuple[int, int] | None = None
+    weights: Path,
+    out: Path,
+    card: ModelCard,
+    *,
+    precision: str = "f32",
+    size: tuple[int, int] | None = None,
+    batch: int = 1,
 ) -> tuple[ModelCard, Difference]:
     """Write `out`, an ONNX file of the model contract, and return its card and how far it is from torch.
 
     weights: safetensors of a CompletionNet's state; its widths are read from it. precision: f32, or f16 for GPUs
     (convolutions in half precision; logs, exponentials and means, and all inputs and outputs, stay float32). size:
-    height and width; None: free, in multiples of 32. The file appears only when it answers as torch does.
+    height and width; None: free, in multiples of 32. batch: images at once, for several cameras of one size. The file
+    appears only when it answers as torch does.
 
     Raises ExportError when the weights cannot be read, the size does not fit, or the file differs from torch.
     """
@@ -50,18 +58,18 @@ def export_completion(
     if size is not None and any(value <= 0 or value % SIZE_MULTIPLE for value in size):
         raise ExportError(f"size {size[0]}x{size[1]}: height and width must be multiples of {SIZE_MULTIPLE}")
     network = load_network(weights)
-    partial = out.with_name(f".{out.stem}.partial.onnx")
+    unchecked = out.with_name(f".{out.stem}.partial.onnx")
     try:
-        save_clean(_trace(_for_inference(network, half=precision == "f16"), size), size is None, partial)
+        save_clean(_trace(for_inference(network, half=precision == "f16"), size, batch), size is None, unchecked)
         card = replace(card, size_multiple=SIZE_MULTIPLE, weights_sha256=sha256(weights), precision=precision)
-        made = write_card(partial, card)
+        made = write_card(unchecked, card)
         sizes = CHECKED if size is None else (size, size)
-        found = check_parity(partial, network, sizes, GATES[precision])
-        os.replace(partial, out)
+        found = check_parity(unchecked, network, sizes, GATES[precision], frame=partial(made_up, batch=batch))
+        os.replace(unchecked, out)
     except OSError as error:
         raise ExportError(f"{out} cannot be written: {error.strerror}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        unchecked.unlink(missing_ok=True)
     return made, found
 
 
@@ -88,8 +96,8 @@ class _Half(CompletionNet):
         return super()._unet(x.half())
 
 
-def _for_inference(network: CompletionNet, *, half: bool) -> CompletionNet:
-    """Return a copy whose BatchNorms are part of its convolutions."""
+def for_inference(network: CompletionNet, *, half: bool) -> CompletionNet:
+    """Return a copy whose BatchNorms are part of its convolutions; half: these compute in half precision."""
     widths = [stage[0][0].out_channels for stage in network.encoder]  # type: ignore[index]
     copy = (_Half if half else CompletionNet)(widths).eval()
     copy.load_state_dict(network.state_dict())
@@ -110,8 +118,8 @@ def _halve(network: CompletionNet) -> CompletionNet:
     return network
 
 
-def _trace(network: CompletionNet, size: tuple[int, int] | None) -> Any:
-    frame = made_up(*(size or TRACED), 0)
+def _trace(network: CompletionNet, size: tuple[int, int] | None, batch: int) -> Any:
+    frame = made_up(*(size or TRACED), 0, batch)
     height, width = (SIZE_MULTIPLE * torch.export.Dim(name, min=LEAST, max=MOST) for name in ("h", "w"))
     free = None if size is not None else {name: {1: height, 2: width} for name in INPUTS[:3]} | {"intrinsics": None}
     return trace(network, frame, OUTPUTS, free)

@@ -8,14 +8,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from depth_ros.engines.onnx_file import graph_sha256, read_metadata
+from depth_ros.engines.onnx_file import SIDECAR, graph_sha256, read_metadata
 from depth_ros.errors import ModelError
 
 CARD_KEY = "depth_ros_card"
-SIDECAR = ".data"
-"""What the name of a file has more that holds the weights of a model of over 2 GB."""
 DATA_SUM = "data_sha256"
-"""Under which `training` has the SHA-256 of that file."""
+"""Under which `training` has the SHA-256 of the weights beside the file."""
 TASKS = ("completion", "metric", "relative")
 INPUTS = ("image", "sparse_depth", "prior_depth", "intrinsics")
 
@@ -65,6 +63,14 @@ class ModelCard:
         """Name, version, and how the weights are stored where that is not f32."""
         stored = "" if self.precision == "f32" else f" ({self.precision})"
         return f"{self.name} {self.version}{stored}".strip()
+
+    def precision_for(self, asked: str) -> str:
+        """Return the precision for an engine where `asked` is asked for; raises ModelError when that is not exact."""
+        if not self.exact:
+            return asked
+        if asked not in ("auto", "f32"):
+            raise ModelError(f"{self.title} must be computed in f32, not {asked}: take precision auto or f32")
+        return "f32"
 
     def to_json(self) -> str:
         """Return the card as JSON of one line."""

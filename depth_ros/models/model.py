@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from depth_ros.engines.base import shapes_at
+from depth_ros.engines import golden
+from depth_ros.engines.base import image_size, shapes_at
 from depth_ros.engines.factory import make_engine
+from depth_ros.engines.onnx_file import is_quantised
 from depth_ros.errors import ModelError
 from depth_ros.models.card import read_card
 from depth_ros.models.contract import check_answer, check_signature
@@ -31,15 +33,15 @@ class Model:
     EngineError or ModelError, in one line.
     """
 
-    def __init__(self, path: Path, engine: str = "auto", precision: str = "auto", threads: int = 0) -> None:
+    def __init__(
+        self, path: Path, engine: str = "auto", precision: str = "auto", threads: int = 0, *, meanwhile: bool = False
+    ) -> None:
         self.path, self.card = path, read_card(path)
-        self.building = ""
-        """What is being built right now, or empty."""
+        self._building, self._share = "", 0.0
         least = self.card.size_multiple
-        if self.card.exact and precision not in ("auto", "f32"):
-            raise ModelError(f"{self.card.title} must be computed in f32, not {precision}: take precision auto or f32")
-        precision = "f32" if self.card.exact else precision
-        self.engine = make_engine(path, engine, threads, (2 * least, 2 * least), precision)
+        precision = self.card.precision_for(precision)
+        self.engine = make_engine(path, engine, threads, (2 * least, 2 * least), precision, meanwhile=meanwhile)
+        self.engine.on_progress = self._progressed
         check_signature(self.card, self.engine.inputs, self.engine.outputs)
         self._takes = [spec.name for spec in self.engine.inputs]
         images = [spec.shape for spec in self.engine.inputs if len(spec.shape) > 2]
@@ -47,8 +49,26 @@ class Model:
 
     @property
     def facts(self) -> dict[str, str]:
-        """Name and version of the model, and what runs it."""
-        return {"model": self.card.title, "engine": str(self.engine.info)}
+        """Name and version of the model, and what runs it, with the reason where something faster was refused."""
+        note = f" ({self.engine.note})" if self.engine.note else ""
+        return {"model": self.card.title, "engine": f"{self.engine.info}{note}"}
+
+    @property
+    def building(self) -> str:
+        """What is being built right now, or empty; in steps of 10 % where that takes long."""
+        done = int(10 * self._share) * 10
+        return f"{self._building} ({done} % done)" if self._building and done else self._building
+
+    def warm_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return width and height to warm up with: those it was last built for, or the given ones where it takes them.
+
+        So an engine that builds for minutes is not built for a size that never comes.
+        """
+        last = image_size(self.engine.last_shapes() or {})
+        if last is not None:
+            return last[1], last[0]
+        rows, columns = self.fixed_size
+        return min(width, columns or width), min(height, rows or height)
 
     @property
     def finds_focal(self) -> bool:
@@ -61,11 +81,11 @@ class Model:
 
     def build(self, height: int, width: int) -> None:
         """Build the engine for images of this size, unless that is done; raises as `run`."""
-        self.building = f"the engine of {self.card.title} for {width}x{height}"
+        self._building, self._share = f"the engine of {self.card.title} for {width}x{height}", 0.0
         try:
             self.engine.fit(shapes_at(self.engine.inputs, self._size_for(height, width)))
         finally:
-            self.building = ""
+            self._building = ""
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         """Return the graph's outputs for one image.
@@ -92,17 +112,37 @@ class Model:
                 found = self.engine.run({name: given[name][None] for name in self._takes})
                 check_answer(self.card, found, (1, *given["sparse_depth"].shape))
 
+    def compare(self, height: int, width: int) -> tuple[dict[str, golden.Gate], str]:
+        """Return how far the engine's answer to a made-up frame is from ONNX Runtime's, by output, and what is wrong.
+
+        The gate is that of the engine's arithmetic, or of INT8 where the file is quantised.
+        """
+        shapes = shapes_at(self.engine.inputs, self._size_for(height, width))
+        frame = golden.made_up(self.engine.inputs, shapes)
+        wanted = golden.reference(self.path, frame, self.engine.threads)
+        found = self.engine.run(frame)
+        return golden.compare(found, wanted, "int8" if is_quantised(self.path) else self.engine.info.precision)
+
     def close(self) -> None:
         """Free the engine."""
         self.engine.close()
 
+    def _progressed(self, share: float) -> bool:
+        self._share = share
+        return True
+
     def _size_for(self, height: int, width: int) -> tuple[int, int]:
-        multiple = self.card.size_multiple
-        wanted = [-(-size // multiple) * multiple for size in (height, width)]
+        wanted = padded_size((height, width), self.card.size_multiple)
         rows, columns = (fixed or size for fixed, size in zip(self.fixed_size, wanted, strict=True))
         if rows < height or columns < width:
             raise ModelError(f"{self.path} takes images of {columns}x{rows} at most, this one is {width}x{height}")
         return rows, columns
+
+
+def padded_size(size: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """Return the least height and width that are multiples and hold an image of `size`."""
+    rows, columns = (-(-side // multiple) * multiple for side in size)
+    return rows, columns
 
 
 def pad(name: str, array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:

@@ -122,7 +122,7 @@ class MetricGraph(nn.Module):
         depth = from_canonical_inverse(inverse, torch.stack([focal] * 4, dim=1), width)
         doubt = torch.where(known, 0.0, told.focal[:, 1].clamp(*LOG_SIGMA).exp())[:, None, None]
         sigma = depth * (relative.square() + doubt.square()).sqrt()
-        return depth, sigma, (1 + (sky > 0).to(torch.uint8)).to(torch.uint8), own / fit.scale
+        return depth, sigma, (1 + (sky > 0).float()).to(torch.uint8), own / fit.scale
 
 
 class _FocalHead(nn.Sequential):

@@ -56,8 +56,7 @@ def make_monocular(config: MonocularConfig) -> MonocularDepth:
             "this installation holds no metric model: give one as model, a file that `depth_ros model import` made"
         )
     name = METRIC if config.model == "auto" else config.model
-    model = Model(find_model(name), config.engine, config.precision, config.threads)
-    return MonocularDepth(as_completion(config), model, name)
+    return MonocularDepth(as_completion(config), _open(config, name), name)
 
 
 def resolve(model: str, config: CompletionConfig = DEFAULT) -> str:
@@ -70,9 +69,14 @@ def resolve(model: str, config: CompletionConfig = DEFAULT) -> str:
 
 
 def _learned(config: CompletionConfig, name: str, guard: GuardConfig) -> Pipeline:
-    model = Model(find_model(name), config.engine, config.precision, config.threads)
+    model = _open(config, name)
     kind = LearnedCompletion if model.card.task == "completion" else AlignedMonocular
     return kind(config, model, name, guard)
+
+
+def _open(config: MonocularConfig, name: str) -> Model:
+    meanwhile = config.while_building == "onnxruntime"
+    return Model(find_model(name), config.engine, config.precision, config.threads, meanwhile=meanwhile)
 
 
 @cache

@@ -19,7 +19,9 @@ Self = TypeVar("Self", bound="ModelPipeline")
 class Runnable(Protocol):
     """What a pipeline asks of a model, which `models.model.Model` has; fakes will do."""
 
-    building: str
+    @property
+    def building(self) -> str:
+        """What is being built right now, or empty."""
 
     @property
     def card(self) -> ModelCard:
@@ -33,9 +35,8 @@ class Runnable(Protocol):
     def finds_focal(self) -> bool:
         """Whether it has a focal head, so that the focal length may be unknown."""
 
-    @property
-    def fixed_size(self) -> tuple[int | None, int | None]:
-        """Height and width of its images, None = free."""
+    def warm_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return width and height to warm up with, the given ones where nothing is better."""
 
     def is_built(self, height: int, width: int) -> bool:
         """Whether an image of this size can be run at once."""
@@ -77,9 +78,7 @@ class ModelPipeline(Pipeline):
     @property
     def warm_size(self) -> tuple[int, int]:
         """Width and height of a made-up frame that the model takes."""
-        width, height = super().warm_size
-        rows, columns = self._model.fixed_size
-        return min(width, columns or width), min(height, rows or height)
+        return self._model.warm_size(*super().warm_size)
 
     def configured(self: Self, config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> Self:
         """Return this pipeline with other settings, its model shared."""

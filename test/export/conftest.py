@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from depth_ros.engines.base import shapes_at
+from depth_ros.engines.trt_build import build_plan, read_signature
 from depth_ros.export.to_onnx import export_completion
 from depth_ros.models.card import ModelCard
 from depth_ros.networks.completion import CompletionNet
+
+BuildRtx = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -39,32 +42,15 @@ def exported(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def build_rtx() -> Callable[[Path], None]:
-    """Build a file ahead of time with TensorRT-RTX, without a GPU: that it parses and compiles, not that it runs."""
+def build_rtx() -> BuildRtx:
+    """Compile a file with TensorRT-RTX, without a GPU, and return the arithmetic that it sees there; it does not run.
+
+    size: height and width where they are free."""
     trt = pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed: no plan was built")
 
-    class Log(trt.ILogger):  # type: ignore[misc, name-defined]
-        """Keeps what went wrong."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, text: str) -> None:
-            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
-                self.errors.append(text)
-
-    def build(path: Path) -> None:
-        log = Log()
-        builder = trt.Builder(log)
-        network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-        parser = trt.OnnxParser(network, log)
-        assert parser.parse_from_file(str(path)), [str(parser.get_error(i)) for i in range(parser.num_errors)]
-        config = builder.create_builder_config()
-        config.num_compute_capabilities = 1
-        config.set_compute_capability(trt.ComputeCapability.SM89, 0)
-        plan = builder.build_serialized_network(network, config)
-        assert plan is not None, log.errors
-        assert bytes(plan)[:4] == b"vtrt"
+    def build(path: Path, size: tuple[int, int] = (64, 96)) -> str:
+        signature = read_signature(trt, path)
+        assert build_plan(trt, path, shapes_at(signature.inputs, size), tf32=False).startswith(b"vtrt")
+        return signature.precision
 
     return build

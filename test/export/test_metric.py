@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,13 @@ def test_engines_agree_with_torch_with_and_without_intrinsics(
         found = engine.run(inputs)
         for name in OUTPUTS:
             assert difference(expected[name], found[name]).within(SAME), (engine, name)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (375, 1242)])
+def test_it_compiles_in_tensorrt_at_any_size(
+    metric_file: Path, size: tuple[int, int], build_rtx: Callable[..., str]
+) -> None:
+    assert build_rtx(metric_file, size) == "f32"
 
 
 def test_a_fixed_size_and_another_canvas(metric_weights: Path, tmp_path: Path) -> None:

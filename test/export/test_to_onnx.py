@@ -123,3 +123,16 @@ def test_arguments_that_cannot_be(weights: Path, tmp_path: Path) -> None:
         export_completion(weights, tmp_path / "out.onnx", CARD, precision="f8")
     with pytest.raises(ExportError, match="375x1242: height and width must be multiples of 32"):
         export_completion(weights, tmp_path / "out.onnx", CARD, size=(375, 1242))
+
+
+def test_several_images_at_once_are_answered_as_one_by_one(weights: Path, tmp_path: Path) -> None:
+    path, network = tmp_path / "two.onnx", load_network(weights)
+    export_completion(weights, path, CARD, size=(64, 96), batch=2)
+    frames = made_up(64, 96, 3, batch=2)
+    assert not np.array_equal(frames["prior_depth"][0], frames["prior_depth"][1])
+    engine = OnnxRuntimeEngine(path)
+    assert {spec.name: spec.shape for spec in engine.inputs}["intrinsics"] == (2, 4)
+    found = engine.run(frames)["depth"]
+    for number in range(2):
+        alone = answer(network, {name: array[number : number + 1] for name, array in frames.items()})["depth"]
+        assert difference(alone, found[number : number + 1]).within(GATES["f32"])

@@ -64,6 +64,12 @@ def test_a_fixed_size_takes_what_fits_into_it(make_toy: MakeToy) -> None:
         model.run(frame(10, 97))
 
 
+def test_it_warms_up_with_an_image_that_it_takes(make_toy: MakeToy) -> None:
+    assert Model(make_toy(), "onnxruntime").warm_size(1280, 384) == (1280, 384)
+    assert Model(make_toy(size=(64, 96)), "onnxruntime").warm_size(1280, 384) == (96, 64)
+    assert Model(make_toy(size=(64, 2048)), "onnxruntime").warm_size(1280, 384) == (1280, 64)
+
+
 def test_check_passes_a_good_file_and_names_what_a_bad_one_gives(make_toy: MakeToy) -> None:
     Model(make_toy(), "onnxruntime").check()
     with pytest.raises(ModelError, match=r"toy 1\.0: 4096 of 4096 values of depth are not finite or not positive"):

@@ -30,7 +30,6 @@ class Fake:
 
     building = ""
     finds_focal = False
-    fixed_size: tuple[int | None, int | None] = (None, None)
 
     def __init__(self, task: str, **answers: NDArray[Any]) -> None:
         self.card, self.answers, self.closed = ModelCard("fake", "1.0", task=task), answers, False
@@ -40,6 +39,9 @@ class Fake:
     @property
     def facts(self) -> dict[str, str]:
         return {"model": "fake 1.0", "engine": "none"}
+
+    def warm_size(self, width: int, height: int) -> tuple[int, int]:
+        return width, height
 
     def is_built(self, height: int, width: int) -> bool:
         return (height, width) in self.built

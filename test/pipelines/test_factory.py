@@ -6,16 +6,19 @@ import logging
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from depth_ros.config import CompletionConfig
+from depth_ros.config import CompletionConfig, without_lidar
 from depth_ros.errors import EngineError, ModelError
 from depth_ros.models import store
+from depth_ros.models.model import Model
 from depth_ros.pipelines import factory
 from depth_ros.pipelines.completion import ClassicalCompletion
-from depth_ros.pipelines.factory import make_pipeline, resolve
+from depth_ros.pipelines.factory import make_monocular, make_pipeline, resolve
 from depth_ros.pipelines.learned import LearnedCompletion
 
 MakeToy = Callable[..., Path]
@@ -78,3 +81,27 @@ def test_an_unknown_name_is_an_error_that_names_what_there_is(assets: Path) -> N
     (assets / "mine.onnx").touch()
     with pytest.raises(ModelError, match="unknown model 'yours': known are auto, classical, mine, or give the path"):
         make_pipeline(CompletionConfig(model="yours"))
+
+
+@pytest.mark.parametrize("while_building", ["wait", "onnxruntime"])
+def test_every_pipeline_opens_its_model_as_the_settings_say(
+    make_toy: Callable[..., Path],
+    make_metric: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    while_building: str,
+) -> None:
+    pytest.importorskip("onnxruntime")
+    seen: list[tuple[Any, ...]] = []
+
+    def watched(*given: Any, meanwhile: bool) -> Model:
+        seen.append((*given, meanwhile))
+        return Model(*given, meanwhile=meanwhile)
+
+    monkeypatch.setattr(factory, "Model", watched)
+    toy, metric = make_toy(), make_metric()
+    asked = CompletionConfig(engine="onnxruntime", precision="f32", threads=1, while_building=while_building)
+    for model in (toy, metric):
+        make_pipeline(replace(asked, model=str(model)))
+    make_monocular(without_lidar(replace(asked, model=str(metric))))
+    same = ("onnxruntime", "f32", 1, while_building == "onnxruntime")
+    assert seen == [(toy, *same), (metric, *same), (metric, *same)]
