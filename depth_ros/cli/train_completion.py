@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from typing import TYPE_CHECKING, Any
 
-from depth_ros.cli.options import whole
-from depth_ros.errors import TrainingError
+from depth_ros.cli.train_network import Course, add_course
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from depth_ros.training.config import TrainConfig
 
 EXAMPLE = """examples:
@@ -29,59 +27,15 @@ last saved state. OUT holds best.safetensors (moving average, best at validation
 
 def add_parser(subparsers: Any) -> None:
     """Register the verb with its arguments."""
-    parser = subparsers.add_parser(
-        "completion",
-        help="train the completion network",
-        description="Train the completion network on a pool of procedural samples, which is made where it is missing. "
-        "Real frames in the folder DEPTH_ROS_TEST_DATA serve for validation alone.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    description = (
+        "Train the completion network on a pool of procedural samples, which is made where it is missing. "
+        "Real frames in the folder DEPTH_ROS_TEST_DATA serve for validation alone."
     )
-    add = parser.add_argument
-    add("--config", metavar="FILE", help="YAML of settings (with --resume the run's own, else the defaults)")
-    add("--out", required=True, metavar="DIR", help="folder of the run")
-    add("--resume", action="store_true", help="go on with the run in DIR; starts it where there is none")
-    add("--pool", metavar="DIR", help="setting pool: folder of the samples")
-    add("--steps", type=whole(1), metavar="N", help="setting steps: length of the whole schedule")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting; again for more")
-    add("--json", action="store_true", help="print the outcome as JSON; progress goes to standard error")
-    parser.set_defaults(run=run)
+    add_course(subparsers, Course("completion", "train the completion network", description, EXAMPLE, "samples", _load))
 
 
-def run(args: argparse.Namespace) -> int:
-    """Train, say where the weights are."""
-    from pathlib import Path
+def _load() -> tuple[type[TrainConfig], Callable[..., dict[str, Any]]]:
+    from depth_ros.training.config import TrainConfig
+    from depth_ros.training.run import train_completion
 
-    from depth_ros.cli.train_pool import progress
-
-    try:
-        from depth_ros.training.run import train_completion
-    except ImportError as error:
-        raise TrainingError(
-            f"training needs PyTorch and safetensors: pip install torch safetensors ({error})"
-        ) from None
-    facts = train_completion(
-        _config(args), Path(args.out), resume=args.resume, tell=lambda line: _tell(line, args.json), watch=progress
-    )
-    if args.json:
-        print(json.dumps(facts, indent=2))
-    elif facts["finished"]:
-        print(f"{facts['weights']}: trained on {facts['samples']} samples in {facts['seconds'] / 3600:.1f} h")
-    else:
-        again = f"depth_ros train completion --out {args.out} --resume"
-        print(f"{args.out}: stopped at step {facts['step']}, saved; go on with: {again}")
-    return 0
-
-
-def _config(args: argparse.Namespace) -> TrainConfig:
-    from pathlib import Path
-
-    from depth_ros.training.config import CONFIG, read_config
-
-    own = Path(args.out) / CONFIG
-    path = own if args.resume and args.config is None and own.is_file() else args.config
-    return read_config(path, args.set, pool=args.pool, steps=args.steps)
-
-
-def _tell(line: str, as_json: bool) -> None:
-    print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
+    return TrainConfig, train_completion

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 
 from depth_ros.errors import ExportError
 from depth_ros.export.cards import write_card
 from depth_ros.export.parity import GATES, Arrays, Difference, check_parity
-from depth_ros.export.to_onnx import fuse_norms, save_clean, sha256, trace
+from depth_ros.export.to_onnx import fuse_norms, load_unet, save_clean, sha256, trace
 from depth_ros.models.card import ModelCard
 from depth_ros.networks.metric import CANVAS, CANVAS_MULTIPLE, MetricGraph, MetricNet
 
@@ -25,7 +23,6 @@ OUTPUTS = ("depth", "sigma", "valid", "focal")
 TRACED, CHECKED = (90, 160), ((64, 96), (375, 1242), (480, 640))
 MOST = 8192
 """Pixels of a side of a free size."""
-_WIDTH = re.compile(r"encoder\.(\d+)\.0\.0\.weight")
 
 
 def export_metric(
@@ -85,18 +82,7 @@ def is_metric(weights: Path) -> bool:
 
 def load_metric(weights: Path) -> MetricNet:
     """Return the network of a checkpoint, ready to answer; raises ExportError when it is not one."""
-    try:
-        state = load_file(weights)
-    except (OSError, SafetensorError) as error:
-        raise ExportError(f"{weights} cannot be read as safetensors: {error}") from error
-    found = {int(match[1]): tensor.shape[0] for name, tensor in state.items() if (match := _WIDTH.fullmatch(name))}
-    try:
-        network = MetricNet([found[level] for level in range(len(found))])
-        network.load_state_dict(state)
-    except (KeyError, ValueError, IndexError, RuntimeError) as error:
-        text = " ".join(str(error).split())[:200]
-        raise ExportError(f"{weights} does not hold a metric network: {text}") from error
-    return network.eval()
+    return load_unet(weights, MetricNet, "metric")
 
 
 def frame(height: int, width: int, seed: int) -> Arrays:

@@ -7,11 +7,11 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from safetensors import SafetensorError
@@ -25,6 +25,7 @@ from depth_ros.export.parity import GATES, OUTPUTS, Arrays, Difference, check_pa
 from depth_ros.models.card import INPUTS, ModelCard
 from depth_ros.networks.completion import SIZE_MULTIPLE, CompletionNet
 
+Net = TypeVar("Net", bound=nn.Module)
 IR_VERSION = 8
 """The oldest that goes with the opset, for the runtimes of older robots."""
 OPSET = 18
@@ -75,17 +76,22 @@ def export_completion(
 
 def load_network(weights: Path) -> CompletionNet:
     """Return the network of a checkpoint, ready to answer; raises ExportError when it is not one."""
+    return load_unet(weights, CompletionNet, "completion")
+
+
+def load_unet(weights: Path, make: Callable[[Sequence[int]], Net], kind: str) -> Net:
+    """Return the network of a checkpoint, made with the widths that it holds; raises ExportError when it is of none."""
     try:
         state = load_file(weights)
     except (OSError, SafetensorError) as error:
         raise ExportError(f"{weights} cannot be read as safetensors: {error}") from error
     found = {int(match[1]): tensor.shape[0] for name, tensor in state.items() if (match := _WIDTH.fullmatch(name))}
     try:
-        network = CompletionNet([found[level] for level in range(len(found))])
+        network = make([found[level] for level in range(len(found))])
         network.load_state_dict(state)
     except (KeyError, ValueError, IndexError, RuntimeError) as error:
         text = " ".join(str(error).split())[:200]
-        raise ExportError(f"{weights} does not hold a completion network: {text}") from error
+        raise ExportError(f"{weights} does not hold a {kind} network: {text}") from error
     return network.eval()
 
 
