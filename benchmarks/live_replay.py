@@ -31,6 +31,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from depth_ros.bags.bag_file import BagFile
 from depth_ros.bags.extrinsics import write_bag_extrinsics
 from depth_ros.bags.topics import choose_topics
+from depth_ros.errors import DepthRosError
 from depth_ros.nodes.qos import profile
 
 PROFILE = Path(__file__).parents[1] / "depth_ros" / "nodes" / "fastdds_large.xml"
@@ -99,7 +100,10 @@ def main() -> int:
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     with tempfile.TemporaryDirectory() as folder:
         extrinsics = Path(folder) / "extrinsics.yaml"
-        write_bag_extrinsics(args.bag, extrinsics)
+        try:
+            write_bag_extrinsics(args.bag, extrinsics)
+        except DepthRosError as error:
+            raise SystemExit(str(error)) from None
         results = [_run(args, extrinsics) for _ in range(args.runs)]
     print(json.dumps(results, indent=2) if args.json else "\n".join(_line(result) for result in results))
     return 0

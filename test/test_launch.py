@@ -238,7 +238,7 @@ def test_the_parameter_file_decides_what_no_argument_says(started: Start) -> Non
 @spying
 def test_the_remapped_topics_are_those_the_node_reads(started: Start) -> None:
     pytest.importorskip("rclpy")
-    from depth_ros.nodes.describe import INPUTS
+    from depth_ros.nodes.reference import INPUTS
 
     (node,) = started(COMPLETION)
     assert set(node.remaps) == set(INPUTS)

@@ -21,12 +21,13 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from depth_ros.nodes import describe
 from depth_ros.nodes.completion import CompletionNode
-from depth_ros.nodes.describe import INPUTS, NODES, OF_LIDAR, About, texts
+from depth_ros.nodes.describe import texts
 from depth_ros.nodes.drops import REASONS
 from depth_ros.nodes.graph import type_name
 from depth_ros.nodes.monocular import MonocularNode
 from depth_ros.nodes.outputs import KINDS
 from depth_ros.nodes.pairs import WHY
+from depth_ros.nodes.reference import DROPS, FIGURES, INPUTS, NODES, OF_LIDAR, About
 from depth_ros.nodes.silence import CAUSES
 
 ROOT = Path(__file__).parents[2]
@@ -69,8 +70,8 @@ def reasons_in_code() -> set[str]:
 
 
 def test_the_page_names_every_reason_for_a_drop_and_no_other() -> None:
-    assert reasons_in_code() == set(describe.DROPS)
-    assert not set(describe.DROPS) & set(WHY)
+    assert reasons_in_code() == set(DROPS)
+    assert not set(DROPS) & set(WHY)
 
 
 @each_node
@@ -96,7 +97,7 @@ def test_each_page_names_the_figures_of_its_node(about: About) -> None:
 
 
 def test_what_is_of_lidar_is_what_is_told_somewhere() -> None:
-    told = {**describe.FIGURES, **describe.DROPS, **WHY, **CAUSES}
+    told = {**FIGURES, **DROPS, **WHY, **CAUSES}
     assert told.keys() >= OF_LIDAR
     (monocular,) = (about for about in NODES if about.node == "monocular_node")
     text = (ROOT / monocular.page).read_text() + (ROOT / monocular.file).read_text()
