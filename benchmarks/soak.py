@@ -63,7 +63,7 @@ class Sample(NamedTuple):
 class Listener:
     """Notes the age of every depth image (seconds since the start, ms), and outputs of a stamp that no image has."""
 
-    def __init__(self, stamps: set[int]) -> None:
+    def __init__(self, stamps: set[int], outputs: dict[str, Any]) -> None:
         self.node = rclpy.create_node("listener")
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
@@ -75,7 +75,7 @@ class Listener:
         self._stamps = stamps
         self._sent: dict[int, int] = {}
         self.node.create_subscription(Image, IMAGE_TOPIC, self._on_image, profile("reliable", 20), raw=True)
-        for topic, kind in OUTPUTS.items():
+        for topic, kind in outputs.items():
             self.node.create_subscription(
                 kind, topic, lambda raw, topic=topic: self._on_output(topic, raw), profile("reliable", 20), raw=True
             )
@@ -115,6 +115,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--size", default="640x360", metavar="WxH", help="of the images (%(default)s)")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME:=VALUE", help="parameters of the node")
+    parser.add_argument("--no-cloud", action="store_true", help="listen to depth and camera_info alone")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the record here")
     args = parser.parse_args()
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
@@ -123,7 +124,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         samples, listener = _soak(args, Path(folder))
     record = judge(samples, listener)
-    record["settings"] = {"minutes": args.minutes, "size": args.size, "set": args.set, "cores": os.cpu_count()}
+    record["settings"] = {
+        "minutes": args.minutes,
+        "size": args.size,
+        "set": args.set,
+        "cloud": not args.no_cloud,
+        "cores": os.cpu_count(),
+    }
     if args.json:
         samples_every = max(1, len(samples) // 60)
         args.json.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +149,8 @@ def _soak(args: argparse.Namespace, folder: Path) -> tuple[list[Sample], Listene
     rclpy.init(args=[])
     with BagFile(bag) as file:
         stamps = {_stamp(bytes(message.raw)) for message in file.messages([IMAGE_TOPIC])}
-    listener = Listener(stamps)
+    outputs = {topic: kind for topic, kind in OUTPUTS.items() if not (args.no_cloud and kind is PointCloud2)}
+    listener = Listener(stamps, outputs)
     processes = [
         _start("completion", "--ros-args", *remaps, *settings),
         _start("player", str(bag), "--loop", "--wait-for", IMAGE_TOPIC, IMAGE_TOPIC, INFO_TOPIC, POINTS_TOPIC),
