@@ -75,8 +75,15 @@ def make_toy(tmp_path: Path) -> MakeToy:
     from depth_ros.engines.onnx_file import graph_sha256
     from depth_ros.models.card import CARD_KEY, ModelCard
 
-    def make(name: str = "toy", gain: float = 1.0, size: tuple[int, int] | None = None, **card: Any) -> Path:
-        path, images = tmp_path / f"{name}.onnx", [1, *(size or ("height", "width"))]
+    def make(
+        name: str = "toy",
+        gain: float = 1.0,
+        size: tuple[int, int] | None = None,
+        batch: int | None = 1,
+        **card: Any,
+    ) -> Path:
+        many = "batch" if batch is None else batch
+        path, images = tmp_path / f"{name}.onnx", [many, *(size or ("height", "width"))]
         steps = [
             ("Greater", ["prior_depth", "zero"], "known", {}),
             ("Where", ["known", "prior_depth", "one"], "filled", {}),
@@ -84,8 +91,8 @@ def make_toy(tmp_path: Path) -> MakeToy:
             # Some engines leave out an input that is not used.
             ("Mul", ["sparse_depth", "zero"], "no_sparse", {}),
             ("Mul", ["intrinsics", "zero"], "no_camera", {}),
-            ("ReduceMean", ["no_camera"], "no_lens", {"axes": [1], "keepdims": 1}),
-            ("Add", ["no_sparse", "no_lens"], "nothing", {}),
+            ("ReduceMean", ["no_camera"], "no_lenses", {"axes": [0, 1], "keepdims": 1}),
+            ("Add", ["no_sparse", "no_lenses"], "nothing", {}),
             ("Add", ["gained", "nothing"], "depth", {}),
             ("Cast", ["image"], "colours", {"to": TensorProto.FLOAT}),
             ("ReduceMean", ["colours"], "grey", {"axes": [3], "keepdims": 0}),
@@ -93,7 +100,7 @@ def make_toy(tmp_path: Path) -> MakeToy:
             ("Add", ["rough", "per_cent"], "relative", {}),
             ("Mul", ["relative", "depth"], "sigma", {}),
         ]
-        inputs = {"image": [*images, 3], "sparse_depth": images, "prior_depth": images, "intrinsics": [1, 4]}
+        inputs = {"image": [*images, 3], "sparse_depth": images, "prior_depth": images, "intrinsics": [many, 4]}
         kinds = {"image": TensorProto.UINT8}
         constants = {"zero": 0.0, "one": 1.0, "gain": gain, "per_cent": 0.01}
         graph = helper.make_graph(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from depth_ros.cli.options import whole
 from depth_ros.errors import EngineError
 
 if TYPE_CHECKING:
@@ -43,6 +44,13 @@ def add_parser(subparsers: Any) -> None:
         help="auto: the first that is installed (%(default)s)",
     )
     add("--precision", choices=("auto", "f32"), default="auto", help="f32: no TF32 (%(default)s)")
+    add(
+        "--cameras",
+        type=whole(1),
+        default=1,
+        metavar="N",
+        help="of the node: for several, also the plan for all their images at once (%(default)s)",
+    )
     add("--anew", action="store_true", help="build although there is a plan, or one was refused")
     add("--json", action="store_true", help="print the outcome as JSON")
     parser.set_defaults(run=run)
@@ -64,9 +72,10 @@ def run(args: argparse.Namespace) -> int:
     rows = []
     for text in args.size or [SIZE]:
         size = padded_size(parse_size(text), card.size_multiple)
-        with _bar(f"{kind} {size[1]}x{size[0]}") as listen:
-            engine.on_progress = listen
-            rows.append(_built(engine, size, anew=args.anew))
+        for images in sorted({1, args.cameras if _has_free_batch(engine) else 1}):
+            with _bar(f"{kind} {images} x {size[1]}x{size[0]}") as listen:
+                engine.on_progress = listen
+                rows.append(_built(engine, size, images, anew=args.anew))
     engine.close()
     print(json.dumps(rows, indent=1) if args.json else "\n".join(map(_line, rows)))
     return 0
@@ -83,16 +92,21 @@ def parse_size(text: str) -> tuple[int, int]:
     return height, width
 
 
-def _built(engine: TensorRtEngine, size: tuple[int, int], *, anew: bool) -> dict[str, Any]:
+def _has_free_batch(engine: TensorRtEngine) -> bool:
+    return any(len(spec.shape) > 2 and spec.shape[0] is None for spec in engine.inputs)
+
+
+def _built(engine: TensorRtEngine, size: tuple[int, int], images: int, *, anew: bool) -> dict[str, Any]:
     from depth_ros.engines.base import image_size, shapes_at
 
-    shapes = shapes_at(engine.inputs, size)
+    shapes = shapes_at(engine.inputs, size, images)
     done = engine.build_ahead(shapes, anew=anew)
     probe = engine.probe()
     if not probe.reason:
         engine.fit(shapes)
     return {
         "size": list(image_size(shapes) or size),
+        "images": next((shape[0] for shape in shapes.values() if len(shape) > 2), 1),
         "engine": engine.info._asdict(),
         "plan": done,
         "differences": {name: gate._asdict() for name, gate in engine.differences.items()},
@@ -106,8 +120,9 @@ def _line(row: dict[str, Any]) -> str:
     tested = (
         f"NOT TESTED HERE: {row['not_tested']}" if row["not_tested"] else f"against ONNX Runtime: {', '.join(told)}"
     )
-    engine = row["engine"]
-    return f"{width}x{height}: {row['plan']} by {engine['kind']} {engine['version']}, {engine['precision']}; {tested}"
+    images, engine = f"{row['images']} x " * (row["images"] > 1), row["engine"]
+    made = f"{row['plan']} by {engine['kind']} {engine['version']}, {engine['precision']}"
+    return f"{images}{width}x{height}: {made}; {tested}"
 
 
 def _installed() -> str:

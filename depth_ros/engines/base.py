@@ -67,6 +67,8 @@ class Engine(ABC):
     kind: ClassVar[str]
     builds_slowly: ClassVar[bool] = False
     """Whether building takes so long that it is done for the sizes alone that are needed."""
+    batches: bool = False
+    """Whether several images in one run take clearly less time than one after the other."""
     on_progress: Callable[[float], bool] = staticmethod(lambda _: True)
     """Is told what share of a slow build is done, and answers whether to go on."""
     note: str = ""
@@ -172,14 +174,14 @@ def checked(specs: Sequence[TensorSpec], inputs: Arrays) -> dict[str, NDArray[An
     return {name: np.ascontiguousarray(inputs[name]) for name in names}
 
 
-def shapes_at(specs: Sequence[TensorSpec], shape: tuple[int, int]) -> Shapes:
-    """Return the shapes of a graph's inputs for one image of height and width `shape`.
+def shapes_at(specs: Sequence[TensorSpec], shape: tuple[int, int], batch: int = 1) -> Shapes:
+    """Return the shapes of a graph's inputs for images of height and width `shape`, `batch` of them where N is free.
 
-    Inputs of three axes and more are images, [N,H,W,...], and a free batch is 1.
+    Inputs of three axes and more are images, [N,H,W,...].
     """
     fixed: Shapes = {}
     for spec in specs:
-        sizes = (1, *shape) if len(spec.shape) > 2 else (1,) * len(spec.shape)
+        sizes: tuple[int, ...] = (batch, *shape) if len(spec.shape) > 2 else (batch,)
         sizes += (1,) * (len(spec.shape) - len(sizes))
         fixed[spec.name] = tuple(want or got for want, got in zip(spec.shape, sizes, strict=True))
     return fixed

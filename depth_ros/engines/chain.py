@@ -48,6 +48,11 @@ class ChainedEngine(Engine):
         """Why what was taken first was given up, or what the engine that answers now says of itself."""
         return self._fault or self._engine.note
 
+    @property
+    def batches(self) -> bool:  # type: ignore[override]
+        """Whether what answers now gains by several images at once."""
+        return self._engine.batches
+
     def last_shapes(self) -> Shapes | None:
         """Return what the engine that answers now remembers."""
         return self._engine.last_shapes()

@@ -46,6 +46,7 @@ class TensorRtEngine(Engine):
 
     kind = "tensorrt"
     builds_slowly = True
+    batches = True
     portable: ClassVar[bool] = False
     """Whether a plan runs on other GPUs than that of the machine that built it, and is built without one."""
 

@@ -33,6 +33,7 @@ TRACED, CHECKED = (128, 192), ((64, 96), (352, 1216))
 """Height and width at which a file of free size is traced, and those at which it is checked."""
 LEAST, MOST = 2, 128
 """Free sizes, in multiples of SIZE_MULTIPLE."""
+MOST_IMAGES = 64
 _WIDTH = re.compile(r"encoder\.(\d+)\.0\.0\.weight")
 
 
@@ -43,14 +44,14 @@ def export_completion(
     *,
     precision: str = "f32",
     size: tuple[int, int] | None = None,
-    batch: int = 1,
+    batch: int | None = None,
 ) -> tuple[ModelCard, Difference]:
     """Write `out`, an ONNX file of the model contract, and return its card and how far it is from torch.
 
     weights: safetensors of a CompletionNet's state; its widths are read from it. precision: f32, or f16 for GPUs
     (convolutions in half precision; logs, exponentials and means, and all inputs and outputs, stay float32). size:
-    height and width; None: free, in multiples of 32. batch: images at once, for several cameras of one size. The file
-    appears only when it answers as torch does.
+    height and width; None: free, in multiples of 32. batch: images at once, for several cameras of one size; None: free
+    where the size is, else 1. The file appears only when it answers as torch does.
 
     Raises ExportError when the weights cannot be read, the size does not fit, or the file differs from torch.
     """
@@ -61,17 +62,23 @@ def export_completion(
     network = load_network(weights)
     unchecked = out.with_name(f".{out.stem}.partial.onnx")
     try:
+        batch = 1 if batch is None and size is not None else batch
         save_clean(_trace(for_inference(network, half=precision == "f16"), size, batch), size is None, unchecked)
         card = replace(card, size_multiple=SIZE_MULTIPLE, weights_sha256=sha256(weights), precision=precision)
         made = write_card(unchecked, card)
         sizes = CHECKED if size is None else (size, size)
-        found = check_parity(unchecked, network, sizes, GATES[precision], frame=partial(made_up, batch=batch))
+        found = check_parity(unchecked, network, sizes, GATES[precision], frame=partial(_frame, batch))
         os.replace(unchecked, out)
     except OSError as error:
         raise ExportError(f"{out} cannot be written: {error.strerror}") from error
     finally:
         unchecked.unlink(missing_ok=True)
     return made, found
+
+
+def _frame(batch: int | None, height: int, width: int, seed: int) -> Arrays:
+    """Return made-up inputs, of a free batch another number of images with every seed."""
+    return made_up(height, width, seed, batch or 1 + seed)
 
 
 def load_network(weights: Path) -> CompletionNet:
@@ -124,11 +131,13 @@ def _halve(network: CompletionNet) -> CompletionNet:
     return network
 
 
-def _trace(network: CompletionNet, size: tuple[int, int] | None, batch: int) -> Any:
-    frame = made_up(*(size or TRACED), 0, batch)
+def _trace(network: CompletionNet, size: tuple[int, int] | None, batch: int | None) -> Any:
+    frame = made_up(*(size or TRACED), 0, batch or 2)
     height, width = (SIZE_MULTIPLE * torch.export.Dim(name, min=LEAST, max=MOST) for name in ("h", "w"))
-    free = None if size is not None else {name: {1: height, 2: width} for name in INPUTS[:3]} | {"intrinsics": None}
-    return trace(network, frame, OUTPUTS, free)
+    images = {} if batch else {0: torch.export.Dim("n", max=MOST_IMAGES)}
+    sizes = {} if size is not None else {1: height, 2: width}
+    free = {**dict.fromkeys(INPUTS[:3], images | sizes), "intrinsics": images}
+    return trace(network, frame, OUTPUTS, free if images or sizes else None)
 
 
 def trace(network: nn.Module, frame: Arrays, outputs: Sequence[str], free: dict[str, Any] | None) -> Any:
@@ -166,9 +175,10 @@ def save_clean(model: Any, free: bool, path: Path) -> None:
         del entry.metadata_props[:]
     for entry in [value for value in (*graph.input, *graph.output) if free]:
         sizes = entry.type.tensor_type.shape.dim
-        if len(sizes) < 3:
-            continue
-        sizes[1].dim_param, sizes[2].dim_param = "height", "width"
+        if sizes[0].dim_param:
+            sizes[0].dim_param = "batch"
+        if len(sizes) > 2:
+            sizes[1].dim_param, sizes[2].dim_param = "height", "width"
     model.ir_version = IR_VERSION
     onnx.checker.check_model(model)
     onnx.save(model, path)

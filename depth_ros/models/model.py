@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +12,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.engines import golden
-from depth_ros.engines.base import image_size, shapes_at
+from depth_ros.engines.base import Engine, Shapes, image_size, shapes_at
 from depth_ros.engines.factory import make_engine
 from depth_ros.engines.onnx_file import is_quantised
-from depth_ros.errors import ModelError
+from depth_ros.errors import BuildCancelledError, EngineError, ModelError
 from depth_ros.models.card import read_card
 from depth_ros.models.contract import check_answer, check_signature
 
 Arrays = dict[str, NDArray[Any]]
 SEED = 0
+_log = logging.getLogger("depth_ros")
 
 
 class Model:
-    """One image at a time; not for use by several threads at once.
+    """One image at a time, or several at once (`at_once`); not for use by several threads at once.
 
-    The arguments are those of `engines.factory.make_engine`; a model whose card is exact runs in f32. The engine is
-    built for a small image here, so that a model that this machine cannot run is known at once, and anew when an image
-    of another size comes.
+    The arguments are those of `engines.factory.make_engine`, and cameras: how many there are whose images may be there
+    at the same time. A model whose card is exact runs in f32. The engine is built for a small image here, so that a
+    model that this machine cannot run is known at once, and anew when an image of another size comes.
 
-    card: what the model is. engine: what runs it. fixed_size: height and width of its images, None = free. Raises
-    EngineError or ModelError, in one line.
+    card: what the model is. engine: what runs it. fixed_size: height and width of its images, None = free. fixed_batch:
+    N of the graph, None = free. Raises EngineError or ModelError, in one line.
     """
 
     def __init__(
-        self, path: Path, engine: str = "auto", precision: str = "auto", threads: int = 0, *, meanwhile: bool = False
+        self,
+        path: Path,
+        engine: str = "auto",
+        precision: str = "auto",
+        threads: int = 0,
+        *,
+        meanwhile: bool = False,
+        cameras: int = 1,
     ) -> None:
         self.path, self.card = path, read_card(path)
         self._building, self._share = "", 0.0
         least = self.card.size_multiple
-        precision = self.card.precision_for(precision)
-        self.engine = make_engine(path, engine, threads, (2 * least, 2 * least), precision, meanwhile=meanwhile)
+        self._threads, self._precision = threads, self.card.precision_for(precision)
+        self.engine = make_engine(path, engine, threads, (2 * least, 2 * least), self._precision, meanwhile=meanwhile)
         self.engine.on_progress = self._progressed
         check_signature(self.card, self.engine.inputs, self.engine.outputs)
         self._takes = [spec.name for spec in self.engine.inputs]
         images = [spec.shape for spec in self.engine.inputs if len(spec.shape) > 2]
         self.fixed_size = (images[0][1], images[0][2]) if images else (None, None)
+        self.fixed_batch = images[0][0] if images else None
+        self._most = self.fixed_batch or cameras
+        self._batched: Engine | None = None
+        """What runs a graph of free N for `_most` images at once."""
 
     @property
     def facts(self) -> dict[str, str]:
@@ -77,15 +90,39 @@ class Model:
 
     def is_built(self, height: int, width: int) -> bool:
         """Whether an image of this size can be run without building the engine; raises as `run`."""
-        return self.engine.is_built(shapes_at(self.engine.inputs, self._size_for(height, width)))
+        size = self._size_for(height, width)
+        alone = self.engine.is_built(shapes_at(self.engine.inputs, size))
+        return alone and (self._batched is None or self._batched.is_built(self._batch_shapes(size)))
 
     def build(self, height: int, width: int) -> None:
-        """Build the engine for images of this size, unless that is done; raises as `run`."""
+        """Build the engine for images of this size, unless that is done; raises as `run`.
+
+        A batch is built for now or never: later, the images would have to wait for it.
+        """
         self._building, self._share = f"the engine of {self.card.title} for {width}x{height}", 0.0
         try:
-            self.engine.fit(shapes_at(self.engine.inputs, self._size_for(height, width)))
+            size = self._size_for(height, width)
+            self.engine.fit(shapes_at(self.engine.inputs, size))
+            self._fit_batched(size)
         finally:
             self._building = ""
+
+    def go_together(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
+        """Whether images of these heights and widths can be given to `run_all` together."""
+        try:
+            return self._size_for(*one) == self._size_for(*other)
+        except ModelError:
+            return False
+
+    def at_once(self, waiting: int) -> int:
+        """Return how many of so many images that go together to give to `run_all`; 1 where `run` is as quick.
+
+        A graph of fixed N computes N in any case. One of free N is built for one image and, where the engine gains by
+        it, for as many as there are cameras; fewer are quicker one by one than filled up.
+        """
+        if self.fixed_batch is not None:
+            return min(waiting, self._most)
+        return self._most if self._batched is not None and waiting >= self._most else 1
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         """Return the graph's outputs for one image.
@@ -94,10 +131,18 @@ class Model:
         Images are [H,W] or [H,W,3] of any size: they are padded (see `pad`) to a size that the model takes, and cut
         back. Raises EngineError when the engine fails and ModelError when the image is too large.
         """
-        height, width = next(array.shape[:2] for array in inputs.values() if array.ndim > 1)
-        size = self._size_for(height, width)
-        found = self.engine.run({name: pad(name, inputs[name], size)[None] for name in self._takes})
-        return {name: array[0, :height, :width] if array.ndim == 3 else array[0] for name, array in found.items()}
+        return self._run([inputs])[0]
+
+    def run_all(self, images: Sequence[Mapping[str, NDArray[Any]]]) -> list[Arrays]:
+        """Return the graph's outputs for several images that go together, as many as `at_once` says; see `run`.
+
+        When that fails, images come one by one from then on (`at_once`).
+        """
+        try:
+            return self._run(images)
+        except Exception as error:
+            self._give_up_batches(error)
+            raise
 
     def check(self) -> None:
         """Run made-up frames of two sizes, with and without measurements; ModelError when the answer is unfit."""
@@ -109,8 +154,9 @@ class Model:
             inputs = _made_up(int(height or 1), int(width or 1), random)
             nothing = {name: array * (name == "intrinsics") for name, array in inputs.items()}
             for given in (inputs, {name: array.astype(inputs[name].dtype) for name, array in nothing.items()}):
-                found = self.engine.run({name: given[name][None] for name in self._takes})
-                check_answer(self.card, found, (1, *given["sparse_depth"].shape))
+                batch = self.fixed_batch or 1
+                found = self.engine.run({name: _stacked([given[name]] * batch) for name in self._takes})
+                check_answer(self.card, found, (batch, *given["sparse_depth"].shape))
 
     def compare(self, height: int, width: int) -> tuple[dict[str, golden.Gate], str]:
         """Return how far the engine's answer to a made-up frame is from ONNX Runtime's, by output, and what is wrong.
@@ -126,6 +172,49 @@ class Model:
     def close(self) -> None:
         """Free the engine."""
         self.engine.close()
+        self._close_batched()
+
+    def _run(self, images: Sequence[Mapping[str, NDArray[Any]]]) -> list[Arrays]:
+        sides = [next(array.shape[:2] for array in inputs.values() if array.ndim > 1) for inputs in images]
+        size = self._size_for(*sides[0])
+        engine = self.engine if self._batched is None or len(images) == 1 else self._batched
+        # A graph of fixed N takes no fewer.
+        filled = [*images, *[images[-1]] * ((self.fixed_batch or 1) - len(images))]
+        padded = {name: [pad(name, inputs[name], size) for inputs in filled] for name in self._takes}
+        found = engine.run({name: _stacked(arrays) for name, arrays in padded.items()})
+        return [
+            {name: array[n, :height, :width] if array.ndim == 3 else array[n] for name, array in found.items()}
+            for n, (height, width) in enumerate(sides)
+        ]
+
+    def _batch_shapes(self, size: tuple[int, int]) -> Shapes:
+        return shapes_at(self.engine.inputs, size, self._most)
+
+    def _fit_batched(self, size: tuple[int, int]) -> None:
+        if self.fixed_batch is not None or self._most == 1 or not self.engine.batches:
+            self._close_batched()
+            return
+        try:
+            if self._batched is None:
+                kind = self.engine.info.kind
+                self._batched = make_engine(self.path, kind, self._threads, None, self._precision)
+                self._batched.on_progress = self._progressed
+            self._batched.fit(self._batch_shapes(size))
+        except BuildCancelledError:
+            raise
+        except EngineError as error:
+            self._give_up_batches(error)
+
+    def _give_up_batches(self, error: Exception) -> None:
+        if self._most > 1:
+            _log.warning("%s: the images of several cameras are inferred one by one from now on: %s", self.path, error)
+        self._most = 1
+        self._close_batched()
+
+    def _close_batched(self) -> None:
+        if self._batched is not None:
+            self._batched.close()
+            self._batched = None
 
     def _progressed(self, share: float) -> bool:
         self._share = share
@@ -156,6 +245,10 @@ def pad(name: str, array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
         return array
     border = cv2.BORDER_CONSTANT if name == "sparse_depth" else cv2.BORDER_REPLICATE
     return cv2.copyMakeBorder(array, 0, size[0] - array.shape[0], 0, size[1] - array.shape[1], border)
+
+
+def _stacked(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
 
 
 def _made_up(height: int, width: int, random: np.random.Generator) -> Arrays:

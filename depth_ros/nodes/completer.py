@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from time import monotonic_ns
 from typing import NamedTuple, Protocol
@@ -18,10 +18,12 @@ from depth_ros.nodes.extrinsics import Extrinsics
 from depth_ros.nodes.frames import Report, make_frame
 from depth_ros.nodes.inputs import InputPair, Scans
 from depth_ros.nodes.poses import Poses
+from depth_ros.nodes.running import Running
 from depth_ros.nodes.settings import Settings
 from depth_ros.nodes.stages import Stages
-from depth_ros.pipelines.base import BUILD, Finish, Pipeline, Stopwatch
+from depth_ros.pipelines.base import BUILD, Finish, Stopwatch
 from depth_ros.pipelines.guard import outdated
+from depth_ros.pipelines.modelled import Outcome, go_together
 
 # `ros2 launch` sends its second signal after 5 s.
 CLOSE_PATIENCE_S = 4.0
@@ -71,18 +73,26 @@ class Place(NamedTuple):
 class Completer:
     """Completes pairs of all cameras, and publishes the depth maps.
 
-    A camera's pair is superseded by newer ones of the same camera only, and the cameras take turns. What is wrong with
-    a pair is a counted drop of its camera.
+    A camera's pair is superseded by newer ones of the same camera only, and the cameras take turns. Pairs that are
+    prepared and wait when the model becomes free are inferred at once where that pays. What is wrong with a pair is a
+    counted drop of its camera.
     """
 
-    def __init__(self, node: Node, settings: Settings, pipeline: Pipeline, place: Frames) -> None:
+    def __init__(self, node: Node, settings: Settings, pipeline: Running, place: Frames) -> None:
         self._node, self._settings, self._pipeline, self._place = node, settings, pipeline, place
         self._usable: dict[str, Scans] = {}
         """By camera, the last scans that had points enough; none unless the settings ask for them."""
         self._left_out = 0
         """Pairs that were dropped while the engine was built."""
         self._stages: Stages[Work, Prepared, Completed] = Stages(
-            self._prepare, self._finish, self._send, self._superseded, settings.queue_size, _camera
+            self._prepare,
+            self._finish,
+            self._send,
+            self._superseded,
+            settings.queue_size,
+            _camera,
+            lambda: pipeline.at_once(len(settings.sensors.value.cameras)),
+            self._together,
         )
         self.submit = self._stages.submit
 
@@ -134,15 +144,29 @@ class Completer:
             self._usable[work.channel.name] = kept
         return kept
 
-    def _finish(self, prepared: Prepared) -> Completed | None:
-        work, finish = prepared
-        with drops_counted(work.channel.statistics, "not_completed"):
-            if self._is_in_time(work):
-                depth_map = finish()
-                if BUILD in depth_map.timings:
-                    self._tell_of_build(depth_map)
-                return Completed(work, outdated(depth_map) if work.pair.outdated else depth_map)
-        return None
+    def _together(self, prepared: list[Prepared]) -> list[Prepared]:
+        """Return which of the pairs that wait, one of a camera, are finished at once."""
+        first = prepared[0]
+        alike = [first, *(other for other in prepared[1:] if go_together(first.finish, other.finish))]
+        return alike[: self._pipeline.at_once(len(alike))]
+
+    def _finish(self, prepared: list[Prepared]) -> Iterator[Completed]:
+        due: list[Prepared] = []
+        for one in prepared:
+            with drops_counted(one.work.channel.statistics, "not_completed"):
+                due += [one] * self._is_in_time(one.work)
+        with drops_counted(prepared[0].work.channel.statistics, "not_completed"):
+            outcomes = self._pipeline.finish_all([one.finish for one in due])
+            for outcome, (work, _) in zip(outcomes, due):  # noqa: B905 (in this order, so that the outcomes end)
+                with drops_counted(work.channel.statistics, "not_completed"):
+                    yield self._completed(work, outcome)
+
+    def _completed(self, work: Work, outcome: Outcome) -> Completed:
+        if isinstance(outcome, Exception):
+            raise outcome
+        if BUILD in outcome.timings:
+            self._tell_of_build(outcome)
+        return Completed(work, outdated(outcome) if work.pair.outdated else outcome)
 
     def _send(self, completed: Completed) -> None:
         (channel, pair, timings), depth_map = completed
@@ -195,7 +219,7 @@ class Completer:
             statistics.drop("queue_full", "completion is slower than the camera: queue_size pairs wait")
 
 
-def _camera(item: Work | Completed) -> str:
+def _camera(item: Work | Prepared | Completed) -> str:
     return (item if isinstance(item, Work) else item.work).channel.name
 
 

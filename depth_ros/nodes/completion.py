@@ -35,7 +35,8 @@ class CompletionNode(DepthNode):
     def make_pipeline(self) -> Running:
         """Build the completion; ConfigError when it is to go on without LiDAR and cannot."""
         settings = self._settings
-        pipeline = Fallback(settings.completion.value, settings.guard.value, self.get_logger())
+        cameras = len(settings.sensors.value.cameras)
+        pipeline = Fallback(settings.completion.value, settings.guard.value, self.get_logger(), cameras)
         try:
             self._check_lidar_lost(pipeline)
         except ConfigError:

@@ -21,8 +21,8 @@ class Fallback(Running):
     model was given up, or empty. Construction raises as `make_pipeline`.
     """
 
-    def __init__(self, config: CompletionConfig, guard: GuardConfig, logger: Any) -> None:
-        super().__init__(make_pipeline(config, guard))
+    def __init__(self, config: CompletionConfig, guard: GuardConfig, logger: Any, cameras: int = 1) -> None:
+        super().__init__(make_pipeline(config, guard, cameras))
         self._config, self._guard, self._logger = config, guard, logger
         self._failures = 0
 

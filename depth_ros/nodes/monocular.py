@@ -45,7 +45,7 @@ class MonocularNode(DepthNode):
 
     def make_pipeline(self) -> Running:
         """Build the metric model."""
-        return Running(make_monocular(self._settings.model.value))
+        return Running(make_monocular(self._settings.model.value, len(self._settings.sensors.value.cameras)))
 
     def make_frames(self) -> Frames:
         """Images need nothing else."""

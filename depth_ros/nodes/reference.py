@@ -102,6 +102,13 @@ OF_LIDAR = frozenset(
 ONE_OF_TWO = (
     ": where one of two cameras is silent, that camera and the node are ERROR, because the scans still arrive. "
 )
+AT_ONCE = (
+    "All cameras share one model. Images of one size that are prepared and wait when it becomes free, one of each "
+    "camera, are inferred in one call where that pays: on TensorRT, with a model file whose batch is free (as "
+    "`depth_ros model export` writes it; not with `while_building: onnxruntime`), when all cameras wait; on any engine "
+    "with a file of a fixed batch. No image waits for another, and each depth map goes out by itself; otherwise, and "
+    "from the first call for several that fails, they are inferred one by one."
+)
 NODES = (
     About(
         "completion_node",
@@ -114,7 +121,7 @@ NODES = (
         tuple(INPUTS),
         "With named sensors (`cameras`, `lidars`) the names stand in front: camera `front` reads `front/image` and "
         "writes `front/depth/image_rect`, LiDAR `top` is read from `top/points`. With extrinsics from TF also `/tf` "
-        "and `/tf_static`.",
+        f"and `/tf_static`. {AT_ONCE}",
         frozenset({"focal"}),
     ),
     About(
@@ -129,7 +136,7 @@ NODES = (
         "-r camera_info:=/camera/camera_info -p model:=metric.onnx",
         ("image", "camera_info"),
         "With named `cameras` the names stand in front: camera `front` reads `front/image` and writes "
-        "`front/depth/image_rect`.",
+        f"`front/depth/image_rect`. {AT_ONCE}",
         OF_LIDAR,
     ),
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator, Sequence
 from threading import Lock
 
 from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
 from depth_ros.errors import DepthRosError
 from depth_ros.frame import DepthMap, Frame
 from depth_ros.pipelines.base import Finish, Pipeline
+from depth_ros.pipelines.modelled import Outcome, finish_all
 
 
 class Running(Pipeline):
@@ -45,9 +46,35 @@ class Running(Pipeline):
         """Width and height of a made-up frame to warm up with."""
         return self._pipeline.warm_size
 
+    def at_once(self, waiting: int) -> int:
+        """Return how many of so many prepared frames that go together to finish at once."""
+        return self._pipeline.at_once(waiting)
+
+    def process(self, frame: Frame) -> DepthMap:
+        """Do both halves of what runs now."""
+        (outcome,) = self.finish_all([self.prepare(frame)])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
     def prepare(self, frame: Frame) -> Finish:
-        """Do the first half of what runs now."""
-        return partial(self._finish, self._pipeline.prepare(frame))
+        """Do the first half of what runs now; the second is to be done by `finish_all`."""
+        return self._pipeline.prepare(frame)
+
+    def finish_all(self, halves: Sequence[Finish]) -> Iterator[Outcome]:
+        """Do the second halves of frames as `modelled.finish_all` does, and take note of what becomes of each."""
+        try:
+            # An engine serves one thread, and one that was given up on may still be in it.
+            with self._running:
+                for outcome in finish_all(halves):
+                    if isinstance(outcome, DepthRosError):
+                        self._failed(outcome)
+                    elif isinstance(outcome, DepthMap):
+                        self._succeeded()
+                    yield outcome
+        finally:
+            if self._closed:
+                self._free()
 
     def configured(self, config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> Running:
         """Take other settings, and return this very pipeline."""
@@ -59,20 +86,6 @@ class Running(Pipeline):
         """Free the engine, also of a model that was given up; an inference that still runs does so at its end."""
         self._closed = True
         self._free()
-
-    def _finish(self, finish: Finish) -> DepthMap:
-        try:
-            # An engine serves one thread, and one that was given up on may still be in it.
-            with self._running:
-                depth_map = finish()
-        except DepthRosError as error:
-            self._failed(error)
-            raise
-        finally:
-            if self._closed:
-                self._free()
-        self._succeeded()
-        return depth_map
 
     def _failed(self, error: DepthRosError) -> None:
         """Take note of a frame that gave no depth."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -16,33 +16,43 @@ Finished = TypeVar("Finished")
 class Stages(Generic[Item, Prepared, Finished]):
     """Each item goes through all stages, and none overtakes another of its lane.
 
-    While one item is finished, the next is prepared, and then waits: nothing is prepared to be dropped. At most `size`
+    While items are finished, the next are prepared, and then wait: nothing is prepared to be dropped. At most `size`
     items of a lane wait before the first stage and as many before the last; one more drops the oldest of its lane,
-    which `dropped` is told. The lanes take turns. A stage that returns None ends its item. No stage may raise.
+    which `dropped` is told. The lanes take turns.
+
+    ahead: so many prepared items wait at most, one of a lane. together: which of those that wait, one of a lane, to
+    finish at once, the first among them; no item waits for another. A stage that gives nothing ends its item. No stage
+    may raise.
     """
 
     def __init__(
         self,
         prepare: Callable[[Item], Prepared | None],
-        finish: Callable[[Prepared], Finished | None],
+        finish: Callable[[list[Prepared]], Iterable[Finished]],
         send: Callable[[Finished], None],
         dropped: Callable[[Any], None],
         size: int,
         lane: Callable[[Any], str] = lambda _: "",
+        ahead: Callable[[], int] = lambda: 1,
+        together: Callable[[list[Prepared]], list[Prepared]] = lambda prepared: prepared[:1],
     ) -> None:
-        def prepare_one(item: Item) -> None:
-            prepared = prepare(item)
+        def prepare_one(items: list[Item]) -> None:
+            prepared = prepare(*items)
             if prepared is not None:
-                self._finisher.hand_over(prepared)
+                self._finisher.submit(prepared, lane(prepared))
 
-        def finish_one(prepared: Prepared) -> None:
-            finished = finish(prepared)
-            if finished is not None:
+        def may_prepare(name: str) -> bool:
+            waiting = self._finisher.waiting()
+            return name not in waiting and len(waiting) < ahead()
+
+        def finish_some(items: list[Prepared]) -> None:
+            self._preparer.wake()
+            for finished in finish(items):
                 self._sender.submit(finished, lane(finished))
 
-        self._sender = Worker(send, dropped, size)
-        self._finisher = Worker(finish_one, dropped, 1)
-        self._preparer = Worker(prepare_one, dropped, size)
+        self._sender: Worker[Finished] = Worker(lambda items: send(*items), dropped, size)
+        self._finisher: Worker[Prepared] = Worker(finish_some, dropped, 1, together=together)
+        self._preparer: Worker[Item] = Worker(prepare_one, dropped, size, may_prepare)
         self._lane = lane
 
     def submit(self, item: Item) -> None:
@@ -60,12 +70,8 @@ class Stages(Generic[Item, Prepared, Finished]):
         It then ends after the item that it works on, or with the process.
         """
         end = monotonic() + patience_s
-        self._preparer.close(0.0)
-        # The preparer may be waiting for the finisher, whose end is therefore waited for first.
-        workers: tuple[Worker[Prepared] | Worker[Item] | Worker[Finished], ...] = (
-            self._finisher,
-            self._preparer,
-            self._sender,
-        )
-        ended = [worker.close(max(0.0, end - monotonic())) for worker in workers]
+        closes = [worker.close for worker in (self._preparer, self._finisher, self._sender)]
+        for close in closes:  # no thread takes another item while one is waited for
+            close(0.0)
+        ended = [close(max(0.0, end - monotonic())) for close in closes]
         return all(ended)

@@ -13,15 +13,25 @@ Item = TypeVar("Item")
 class Worker(Generic[Item]):
     """Runs `process` on submitted items in its own thread: in turn one of every lane, each lane in its order.
 
-    At most `size` items of a lane wait; one more drops its oldest, which `dropped` is told. `process` must not raise.
+    At most `size` items of a lane wait; one more drops its oldest, which `dropped` is told. may_start: whether a lane
+    may have its turn; call `wake` when that may have changed. together: told the oldest item of every such lane, in
+    turn, it answers which to process at once, the first among them. None of these may raise.
     """
 
-    def __init__(self, process: Callable[[Item], None], dropped: Callable[[Item], None], size: int) -> None:
+    def __init__(
+        self,
+        process: Callable[[list[Item]], None],
+        dropped: Callable[[Item], None],
+        size: int,
+        may_start: Callable[[str], bool] = lambda _: True,
+        together: Callable[[list[Item]], list[Item]] = lambda items: items[:1],
+    ) -> None:
         self._process, self._dropped, self._size = process, dropped, size
+        self._may_start, self._together = may_start, together
         self._lanes: dict[str, deque[Item]] = {}
         """The lanes with items, the one whose turn it is first."""
         self._changed = Condition()
-        self._busy = self._closed = False
+        self._closed = False
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -34,13 +44,15 @@ class Worker(Generic[Item]):
             self._changed.notify_all()
         self._trim()
 
-    def hand_over(self, item: Item, lane: str = "") -> None:
-        """Hand over an item once nothing waits and nothing is in work; a closed worker takes none."""
+    def waiting(self) -> set[str]:
+        """Return the lanes that have items waiting."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or not (self._busy or self._lanes))
-            if not self._closed:
-                self._lanes[lane] = deque([item])
-                self._changed.notify_all()
+            return set(self._lanes)
+
+    def wake(self) -> None:
+        """Look again whose turn it is."""
+        with self._changed:
+            self._changed.notify_all()
 
     def resize(self, size: int) -> None:
         """Let at most `size` items of a lane wait from now on."""
@@ -65,24 +77,23 @@ class Worker(Generic[Item]):
         for item in surplus:
             self._dropped(item)
 
-    def _next(self) -> Item:
-        name, lane = next(iter(self._lanes.items()))
-        item = lane.popleft()
-        del self._lanes[name]
-        if lane:
-            self._lanes[name] = lane
-        return item
+    def _next(self) -> list[Item]:
+        oldest = {name: lane[0] for name, lane in self._lanes.items() if self._may_start(name)}
+        taken = self._together(list(oldest.values())) if oldest else []
+        for name, item in oldest.items():
+            if any(item is one for one in taken):
+                lane = self._lanes.pop(name)
+                lane.popleft()
+                if lane:
+                    self._lanes[name] = lane
+        return taken
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._lanes or self._closed)
+                while not self._closed and not (items := self._next()):
+                    self._changed.wait()
                 if self._closed:
                     return
-                item = self._next()
-                self._busy = True
-            self._process(item)
-            del item  # a frame is large, and the next may be long in coming
-            with self._changed:
-                self._busy = False
-                self._changed.notify_all()
+            self._process(items)
+            del items  # a frame is large, and the next may be long in coming

@@ -59,10 +59,10 @@ class AlignedMonocular(ModelPipeline):
         if frame.points is None and frame.sparse_depth is None:  # and nothing to guard the depth by
             frame = replace(frame, sparse_depth=np.zeros((frame.camera.height, frame.camera.width), np.float32))
             guard = NO_GUARD
-        return partial(self._finish, measure(frame, self._config, guard))
+        measured = measure(frame, self._config, guard)
+        return self._ask(_inputs(measured), measured.watch, partial(self._conclude, measured))
 
-    def _finish(self, measured: Measured) -> DepthMap:
-        found = self._infer(_inputs(measured), measured.watch)
+    def _conclude(self, measured: Measured, found: Arrays) -> DepthMap:
         with measured.watch.stage("align"):
             relative = self._model.card.task == "relative"
             prior = self._prior(found["inverse_depth" if relative else "depth"], found.get("valid"), relative)

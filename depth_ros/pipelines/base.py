@@ -63,6 +63,10 @@ class Pipeline(ABC):
         """
         return self.prepare(frame)()
 
+    def at_once(self, waiting: int) -> int:  # noqa: ARG002
+        """Return how many of so many prepared frames that go together to finish at once (`modelled.finish_all`)."""
+        return 1
+
     @abstractmethod
     def prepare(self, frame: Frame) -> Finish:
         """Do the first half, and return the second; both raise as `process`."""

@@ -21,8 +21,8 @@ DEFAULT = CompletionConfig()
 _log = logging.getLogger("depth_ros")
 
 
-def make_pipeline(config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> Pipeline:
-    """Build the pipeline of `config.model`, which checks its depth as `guard` says.
+def make_pipeline(config: CompletionConfig, guard: GuardConfig = NO_GUARD, cameras: int = 1) -> Pipeline:
+    """Build the pipeline of `config.model`, which checks its depth as `guard` says, for so many cameras.
 
     `auto` is the bundled model, and the classical completion, with the reason logged once, where the model cannot be
     used and no engine or precision was asked for by name. Raises ModelError or EngineError, in one line, when what was
@@ -31,12 +31,12 @@ def make_pipeline(config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> Pi
     if config.model == CLASSICAL:
         return ClassicalCompletion(config, guard)
     if config.model != "auto":
-        return _learned(config, config.model, guard)
+        return _learned(config, config.model, guard, cameras)
     if BEST not in bundled_models():
         _warn_once(f"model auto is {CLASSICAL}, as this installation holds no model {BEST}: install it anew")
         return ClassicalCompletion(config, guard)
     try:
-        return _learned(config, BEST, guard)
+        return _learned(config, BEST, guard, cameras)
     except (EngineError, ModelError) as error:
         if (config.engine, config.precision) != ("auto", "auto"):
             raise
@@ -44,8 +44,10 @@ def make_pipeline(config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> Pi
         return ClassicalCompletion(config, guard)
 
 
-def make_monocular(config: MonocularConfig) -> MonocularDepth:
+def make_monocular(config: MonocularConfig, cameras: int = 1) -> MonocularDepth:
     """Build the pipeline that makes metres of the image alone with `config.model`; `auto` is the bundled metric model.
+
+    cameras: how many there are.
 
     Raises ModelError or EngineError, in one line, when that cannot be had.
     """
@@ -56,7 +58,7 @@ def make_monocular(config: MonocularConfig) -> MonocularDepth:
             "this installation holds no metric model: give one as model, a file that `depth_ros model import` made"
         )
     name = METRIC if config.model == "auto" else config.model
-    return MonocularDepth(as_completion(config), _open(config, name), name)
+    return MonocularDepth(as_completion(config), _open(config, name, cameras), name)
 
 
 def resolve(model: str, config: CompletionConfig = DEFAULT) -> str:
@@ -68,15 +70,16 @@ def resolve(model: str, config: CompletionConfig = DEFAULT) -> str:
     return pipeline.name
 
 
-def _learned(config: CompletionConfig, name: str, guard: GuardConfig) -> Pipeline:
-    model = _open(config, name)
+def _learned(config: CompletionConfig, name: str, guard: GuardConfig, cameras: int) -> Pipeline:
+    model = _open(config, name, cameras)
     kind = LearnedCompletion if model.card.task == "completion" else AlignedMonocular
     return kind(config, model, name, guard)
 
 
-def _open(config: MonocularConfig, name: str) -> Model:
+def _open(config: MonocularConfig, name: str, cameras: int) -> Model:
     meanwhile = config.while_building == "onnxruntime"
-    return Model(find_model(name), config.engine, config.precision, config.threads, meanwhile=meanwhile)
+    given = config.engine, config.precision, config.threads
+    return Model(find_model(name), *given, meanwhile=meanwhile, cameras=cameras)
 
 
 @cache

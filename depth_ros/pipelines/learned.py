@@ -30,15 +30,13 @@ class LearnedCompletion(ModelPipeline):
         measured = measure(frame, self._config, self._guard)
         with measured.watch.stage("prior"):
             prior = complete(measured.sparse, measured.guide, paste_measured=False)
-        return partial(self._finish, measured, prior)
+        if not (prior.source != Source.NONE).any():
+            return partial(measured.depth_map, prior)
+        return self._ask(_inputs(measured, prior), measured.watch, partial(self._conclude, measured, prior))
 
-    def _finish(self, measured: Measured, prior: Completion) -> DepthMap:
-        covered = prior.source != Source.NONE
-        if not covered.any():
-            return measured.depth_map(prior)
-        found = self._infer(_inputs(measured, prior), measured.watch)
+    def _conclude(self, measured: Measured, prior: Completion, found: Arrays) -> DepthMap:
         with measured.watch.stage("assemble"):
-            completion = self._assemble(found, measured.sparse, prior.source, covered)
+            completion = self._assemble(found, measured.sparse, prior.source, prior.source != Source.NONE)
         return measured.depth_map(completion)
 
     def _assemble(

@@ -55,11 +55,11 @@ class MonocularDepth(ModelPipeline):
         watch = Stopwatch()
         with watch.stage("rectify"):
             frame = rectify(frame)
-        return partial(self._finish, frame, watch)
-
-    def _finish(self, frame: Frame, watch: Stopwatch) -> DepthMap:
         assert frame.rgb is not None
-        found = self._infer({"image": frame.rgb, "intrinsics": _intrinsics(frame.camera)}, watch)
+        inputs: Arrays = {"image": frame.rgb, "intrinsics": _intrinsics(frame.camera)}
+        return self._ask(inputs, watch, partial(self._conclude, frame, watch))
+
+    def _conclude(self, frame: Frame, watch: Stopwatch, found: Arrays) -> DepthMap:
         with watch.stage("assemble"):
             answer = _answer(self._model.card, found)
             label_range(answer, self._config)

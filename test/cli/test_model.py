@@ -93,6 +93,30 @@ def test_build_keeps_a_plan_and_says_that_it_is_not_tested(
     assert "96x64: built by tensorrt_rtx" in capsys.readouterr().out
 
 
+def test_build_for_several_cameras_keeps_a_plan_for_one_image_and_one_for_all(
+    make_toy: MakeToy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    monkeypatch.setenv("DEPTH_ROS_PLANS", str(tmp_path / "plans"))
+    for batch, images in ((None, [1, 2]), (1, [1])):
+        path = make_toy(f"toy{batch}", batch=batch)
+        command = [
+            "model",
+            "build",
+            str(path),
+            "--engine",
+            "tensorrt_rtx",
+            "--size",
+            "64x96",
+            "--cameras",
+            "2",
+            "--json",
+        ]
+        assert main(command) == 0
+        assert [row["images"] for row in json.loads(capsys.readouterr().out)] == images
+    assert len(list((tmp_path / "plans").glob("*.plan"))) == 3
+
+
 def test_build_of_a_fixed_size_that_must_be_exact(
     make_toy: MakeToy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -125,6 +125,32 @@ def test_the_size_that_it_was_built_for_last_is_remembered(make_toy: MakeToy) ->
     assert Model(make_toy(), "tensorrt").warm_size(1280, 384) == (1280, 384)
 
 
+def test_both_plans_for_several_cameras_are_built_when_a_size_comes_first(
+    make_toy: MakeToy, fake_tensorrt: Any
+) -> None:
+    path = make_toy(batch=None)
+    for engine in ("tensorrt", "auto"):
+        model = Model(path, engine, cameras=2)
+        model.build(50, 90)
+        assert model.at_once(2) == 2
+        fake_tensorrt.calls.clear()
+        given = [{name: array[0] for name, array in frame(50, 90, seed).items()} for seed in (0, 1)]
+        for wanted, found in zip([model.run(one) for one in given], model.run_all(given), strict=True):
+            assert np.allclose(found["depth"], wanted["depth"])
+        assert not {"build", "deserialise"} & set(fake_tensorrt.calls), "no plan is built or loaded for a batch"
+        assert fake_tensorrt.calls.count("execute") + fake_tensorrt.calls.count("graph") == 3
+        model.close()
+    assert all(device.closed for device in fake_tensorrt.devices)
+
+
+def test_while_another_engine_stands_in_images_go_one_by_one(make_toy: MakeToy, fake_tensorrt: Any) -> None:
+    model = Model(make_toy(batch=None), "tensorrt", meanwhile=True, cameras=2)
+    model.build(50, 90)
+    assert model.at_once(2) == 1
+    model.close()
+    assert fake_tensorrt.calls.count("build") <= 1
+
+
 @pytest.mark.parametrize("change", ["file", "version", "gpu", "precision", "revision"])
 def test_a_plan_is_not_used_where_anything_is_another(
     make_toy: MakeToy, fake_tensorrt: Any, monkeypatch: pytest.MonkeyPatch, change: str

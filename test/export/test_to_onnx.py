@@ -27,11 +27,13 @@ def types_of(model: onnx.ModelProto, op: str) -> set[int]:
     return {kinds[node.input[1]] for node in model.graph.node if node.op_type == op}
 
 
-def test_file_keeps_the_contract_with_free_height_and_width(exported: Path) -> None:
+def test_file_keeps_the_contract_with_free_batch_height_and_width(exported: Path) -> None:
     engine, card = OnnxRuntimeEngine(exported), read_card(exported)
     check_signature(card, engine.inputs, engine.outputs)
-    assert {spec.name: spec.shape for spec in engine.inputs}["image"] == (1, None, None, 3)
-    assert {spec.name: spec.shape for spec in engine.inputs}["intrinsics"] == (1, 4)
+    assert {spec.name: spec.shape for spec in engine.inputs}["image"] == (None, None, None, 3)
+    assert {spec.name: spec.shape for spec in engine.inputs}["intrinsics"] == (None, 4)
+    for value in (*onnx.load(exported).graph.input, *onnx.load(exported).graph.output):
+        assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
     assert onnx.load(exported).opset_import[0].version == OPSET
 
 
@@ -125,13 +127,17 @@ def test_arguments_that_cannot_be(weights: Path, tmp_path: Path) -> None:
         export_completion(weights, tmp_path / "out.onnx", CARD, size=(375, 1242))
 
 
-def test_several_images_at_once_are_answered_as_one_by_one(weights: Path, tmp_path: Path) -> None:
-    path, network = tmp_path / "two.onnx", load_network(weights)
-    export_completion(weights, path, CARD, size=(64, 96), batch=2)
+@pytest.mark.parametrize("free", [False, True])
+def test_several_images_at_once_are_answered_as_one_by_one(
+    weights: Path, exported: Path, tmp_path: Path, free: bool
+) -> None:
+    path, network = exported if free else tmp_path / "two.onnx", load_network(weights)
+    if not free:
+        export_completion(weights, path, CARD, size=(64, 96), batch=2)
     frames = made_up(64, 96, 3, batch=2)
     assert not np.array_equal(frames["prior_depth"][0], frames["prior_depth"][1])
     engine = OnnxRuntimeEngine(path)
-    assert {spec.name: spec.shape for spec in engine.inputs}["intrinsics"] == (2, 4)
+    assert {spec.name: spec.shape for spec in engine.inputs}["intrinsics"] == (None if free else 2, 4)
     found = engine.run(frames)["depth"]
     for number in range(2):
         alone = answer(network, {name: array[number : number + 1] for name, array in frames.items()})["depth"]

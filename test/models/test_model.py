@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from depth_ros.engines.onnx_runtime import OnnxRuntimeEngine
 from depth_ros.errors import EngineError, ModelError
 from depth_ros.models.model import Model, pad
 
@@ -92,3 +93,125 @@ def test_a_model_that_must_be_exact_runs_in_f32(make_toy: MakeToy) -> None:
 def test_an_absent_file_is_one_known_error(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="cannot be read"):
         Model(tmp_path / "absent.onnx")
+
+
+class Calls:
+    """What ONNX Runtime is asked: N of every run; `broken`: the N on which it fails."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.n: list[int] = []
+        self.broken = 0
+        infer = OnnxRuntimeEngine._infer
+
+        def watched(engine: OnnxRuntimeEngine, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+            self.n.append(len(inputs["image"]))
+            if self.n[-1] == self.broken:
+                raise MemoryError("no room")
+            return infer(engine, inputs)
+
+        monkeypatch.setattr(OnnxRuntimeEngine, "_infer", watched)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    monkeypatch.setattr(OnnxRuntimeEngine, "batches", True)
+    return Calls(monkeypatch)
+
+
+def different_frames(*sizes: tuple[int, int]) -> list[dict[str, NDArray[Any]]]:
+    frames = [frame(*size) for size in sizes]
+    for number, given in enumerate(frames):
+        given["prior_depth"] *= 1 + number
+        given["image"] //= 1 + number
+    return frames
+
+
+def same(found: list[dict[str, NDArray[Any]]], alone: list[dict[str, NDArray[Any]]]) -> bool:
+    return len(found) == len(alone) and all(
+        one.keys() == other.keys()
+        and all(one[name].shape == other[name].shape and np.allclose(one[name], other[name], rtol=1e-6) for name in one)
+        for one, other in zip(found, alone, strict=True)
+    )
+
+
+def test_several_images_are_answered_at_once_as_one_by_one(make_toy: MakeToy, calls: Calls) -> None:
+    model, given = Model(make_toy(batch=None), "onnxruntime", cameras=2), different_frames((40, 60), (33, 64))
+    assert model.at_once(2) == 1, "nothing is built for it yet"
+    model.build(40, 60)
+    assert (model.at_once(1), model.at_once(2), model.at_once(3)) == (1, 2, 2)
+    assert model.go_together((40, 60), (33, 64)), "both are padded to 64x64"
+    assert not model.go_together((40, 60), (33, 65))
+    assert model.is_built(40, 60)
+    calls.n.clear()
+    together = model.run_all(given)
+    assert calls.n == [2]
+    assert [found["depth"].shape for found in together] == [(40, 60), (33, 64)]
+    assert same(together, [model.run(inputs) for inputs in given])
+    assert not same(together, [model.run(inputs) for inputs in reversed(given)])
+    assert calls.n == [2, 1, 1, 1, 1]
+    model.build(100, 200)
+    assert (model.is_built(40, 60), model.is_built(100, 200)) == (False, True)
+    model.close()
+
+
+def test_fewer_than_there_are_cameras_go_one_by_one(make_toy: MakeToy, calls: Calls) -> None:  # noqa: ARG001
+    model = Model(make_toy(batch=None), "onnxruntime", cameras=3)
+    model.build(40, 60)
+    assert [model.at_once(waiting) for waiting in (1, 2, 3)] == [1, 1, 3]
+
+
+def test_a_graph_of_several_images_is_filled_up(make_toy: MakeToy, calls: Calls) -> None:
+    model, given = Model(make_toy(batch=3), "onnxruntime"), different_frames((40, 60), (33, 64))
+    assert [model.at_once(waiting) for waiting in (1, 2, 3, 4)] == [1, 2, 3, 3]
+    together = model.run_all(given)
+    assert same(together, [model.run(inputs) for inputs in given])
+    assert set(calls.n) == {3}
+    assert np.allclose(together[1]["depth"], given[1]["prior_depth"])
+    model.check()
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_only_an_engine_that_gains_by_it_is_built_for_several(
+    make_toy: MakeToy, calls: Calls, monkeypatch: pytest.MonkeyPatch, pays: bool
+) -> None:
+    monkeypatch.setattr(OnnxRuntimeEngine, "batches", pays)
+    free, fixed = (Model(make_toy(str(batch), batch=batch), "onnxruntime", cameras=2) for batch in (None, 1))
+    for model in (free, fixed):
+        model.build(40, 60)
+        model.run(frame(40, 60))
+    assert (free.at_once(2), fixed.at_once(2)) == (2 if pays else 1, 1)
+    assert set(calls.n) == {1}
+
+
+def test_an_engine_that_fails_on_several_gets_one_by_one(
+    make_toy: MakeToy, calls: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, given = Model(make_toy(batch=None), "onnxruntime", cameras=2), different_frames((40, 60), (40, 60))
+    model.build(40, 60)
+    calls.broken = 2
+    with pytest.raises(EngineError, match="no room"):
+        model.run_all(given)
+    assert model.at_once(2) == 1
+    assert "one by one from now on" in caplog.text
+    assert np.allclose(model.run(given[1])["depth"], given[1]["prior_depth"])
+    model.build(64, 96)
+    assert model.at_once(2) == 1
+
+
+def test_an_engine_that_cannot_be_built_for_several_serves_one_by_one(
+    make_toy: MakeToy, calls: Calls, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    build = OnnxRuntimeEngine._build
+
+    def failing(engine: OnnxRuntimeEngine, shapes: Any) -> None:
+        if shapes["image"][0] > 1:
+            raise MemoryError("no room")
+        build(engine, shapes)
+
+    monkeypatch.setattr(OnnxRuntimeEngine, "_build", failing)
+    model = Model(make_toy(batch=None), "onnxruntime", cameras=2)
+    model.build(40, 60)
+    assert "no room" in caplog.text
+    assert model.at_once(2) == 1
+    assert model.run(frame(40, 60))["depth"].shape == (40, 60)
+    assert set(calls.n) == {1}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
+from depth_ros.engines.onnx_runtime import OnnxRuntimeEngine
 from depth_ros.errors import ConfigError, NodeError
 from depth_ros.frame import PointCloud, Source
 from depth_ros.geometry.camera import Camera
@@ -261,3 +264,122 @@ def test_names_that_cannot_be_namespaces_are_refused(names: list[str]) -> None:
         SensorConfig(cameras=names)
     with pytest.raises(ConfigError):
         SensorConfig(lidars=names)
+
+
+class Held:
+    """ONNX Runtime, made to gain by batches: `n` of every run; it waits for the gate, and fails on N of `broken`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.n: list[int] = []
+        self.gate, self.broken = Event(), 0
+        self.gate.set()
+        infer = OnnxRuntimeEngine._infer
+
+        def held(engine: OnnxRuntimeEngine, given: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+            self.n.append(len(given["image"]))
+            assert self.gate.wait(60)
+            if self.n[-1] == self.broken:
+                raise RuntimeError("no room for two")
+            return infer(engine, given)
+
+        monkeypatch.setattr(OnnxRuntimeEngine, "_infer", held)
+        monkeypatch.setattr(OnnxRuntimeEngine, "batches", True)
+
+
+def learned(rig: Callable[..., Rig], toy: Path) -> Rig:
+    """Return a rig of two cameras with a model, both of which have given depth."""
+    # What waits to be sent is superseded, too: here nothing is to be lost.
+    given = {"guard_share": 0.0, "sync_slop": 1.0, "lost_after": 5.0, "queue_policy": "all"}
+    subject = rig(["front", "rear"], ["top"], model=str(toy), engine="onnxruntime", **given)
+    assert subject.node._sensors is not None
+    for camera, at in (("front", 0), ("rear", 10)):
+        subject.listen(camera)
+        channel = subject.node._sensors.channels[camera]
+        subject.probe.spin_until(lambda channel=channel: channel.is_open)
+        subject.scan("top", at, wall(8.0, -6.0, 6.0))
+        subject.image(camera, at)
+        subject.wait_for(camera, at)
+    return subject
+
+
+def meet(subject: Rig, held: Held) -> None:
+    """Have an image of each camera wait, prepared, while another of the front one is inferred."""
+    held.gate.clear()
+    held.n.clear()
+    subject.scan("top", 100, wall(8.0, -6.0, 6.0))
+    subject.image("front", 100)
+    subject.probe.spin_until(lambda: held.n)
+    subject.scan("top", 200, wall(8.0, -6.0, 6.0))
+    for camera, at in (("front", 200), ("rear", 210)):
+        subject.image(camera, at)
+    assert subject.node._completer is not None
+    finisher = subject.node._completer._stages._finisher
+    subject.probe.spin_until(lambda: finisher.waiting() == {"front", "rear"})
+    held.gate.set()
+
+
+@pytest.mark.parametrize("batch", [None, 2])
+def test_images_that_wait_when_the_engine_is_free_are_inferred_at_once(
+    rig: Callable[..., Rig], make_toy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, batch: int | None
+) -> None:
+    pytest.importorskip("onnxruntime")
+    held = Held(monkeypatch)
+    subject = learned(rig, make_toy(batch=batch))
+    meet(subject, held)
+    front, rear = subject.wait_for("front", 200), subject.wait_for("rear", 210)
+    assert held.n == [batch or 1, 2], "what came first did not wait for the others"
+    assert np.array_equal(front, subject.outputs("front")[0], equal_nan=True)
+    assert np.array_equal(rear, subject.outputs("rear")[10], equal_nan=True)
+    assert set(subject.outputs("front")) == {0, 100, 200}
+    assert set(subject.outputs("rear")) == {10, 210}
+    for camera in ("front", "rear"):
+        assert not subject.dropped(camera)
+        assert subject.node._statistics[camera].depth_maps == len(subject.outputs(camera))
+    held.n.clear()
+    subject.image("rear", 300)
+    subject.wait_for("rear", 300)
+    assert held.n == [batch or 1], "the other camera is silent, and is not waited for"
+
+
+def test_an_engine_that_fails_on_two_images_gets_one_by_one(
+    rig: Callable[..., Rig],
+    make_toy: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("onnxruntime")
+    held = Held(monkeypatch)
+    subject = learned(rig, make_toy(batch=None))
+    held.broken = 2
+    meet(subject, held)
+    for camera, at in (("front", 200), ("rear", 210)):
+        subject.wait_for(camera, at)
+        assert not subject.dropped(camera)
+    assert held.n == [1, 2, 1, 1]
+    assert "inferred one by one from now on" in capfd.readouterr().err
+    assert subject.node._pipeline is not None
+    assert not subject.node._pipeline.fault
+
+
+def test_what_became_too_old_beside_another_is_dropped_alone(
+    rig: Callable[..., Rig], make_toy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    held = Held(monkeypatch)
+    subject = learned(rig, make_toy(batch=None))
+    completer = subject.node._completer
+    assert completer is not None
+    is_in_time = completer._is_in_time
+
+    def judge(work: Any) -> bool:
+        if not held.gate.is_set() or work.channel.name != "front":
+            return bool(is_in_time(work))
+        work.channel.statistics.drop("too_late", "it waited too long")
+        return False
+
+    monkeypatch.setattr(completer, "_is_in_time", judge)
+    meet(subject, held)
+    subject.wait_for("rear", 210)
+    assert subject.dropped("front") == {"too_late": 1}
+    assert held.n == [1, 1]
+    assert set(subject.outputs("front")) == {0, 100}

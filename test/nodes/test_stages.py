@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from threading import Event
+from time import monotonic, sleep
 
 from depth_ros.nodes.stages import Stages
 
@@ -20,7 +21,7 @@ def test_items_keep_their_order_and_a_stage_may_end_one() -> None:
 
     stages: Stages[int, str, str] = Stages(
         lambda item: None if item % 10 == 3 else str(item),
-        lambda text: None if text.endswith("7") else f"!{text}",
+        lambda texts: [f"!{text}" for text in texts if not text.endswith("7")],
         send,
         lambda _: None,
         100,
@@ -45,10 +46,10 @@ def test_one_item_is_prepared_beside_the_one_that_is_finished_and_none_for_nothi
             second.set()
         return item
 
-    def finish(item: int) -> int:
+    def finish(items: list[int]) -> list[int]:
         finishing.set()
         gate.wait()
-        return item
+        return items
 
     def send(item: int) -> None:
         sent.append(item)
@@ -81,10 +82,10 @@ def test_it_ends_while_an_item_waits_for_the_one_before() -> None:
             preparing.set()
         return item
 
-    def finish(item: int) -> int:
+    def finish(items: list[int]) -> list[int]:
         finishing.set()
         gate.wait()
-        return item
+        return items
 
     sent: list[int] = []
     stages: Stages[int, int, int] = Stages(prepare, finish, sent.append, lambda _: None, 1)
@@ -98,3 +99,45 @@ def test_it_ends_while_an_item_waits_for_the_one_before() -> None:
     assert stages.close(PATIENCE_S)
     assert prepared == [0, 1]
     assert not sent
+
+
+def test_what_is_prepared_and_waits_is_finished_at_once_one_of_a_lane() -> None:
+    """Lanes a and b; the first of a is finished alone, as nothing waits beside it and nothing is waited for."""
+    prepared: list[str] = []
+    batches: list[list[str]] = []
+    finishing, gate, all_sent = Event(), Event(), Event()
+    sent: list[str] = []
+
+    def prepare(item: str) -> str:
+        prepared.append(item)
+        return item
+
+    def finish(items: list[str]) -> list[str]:
+        batches.append(items)
+        finishing.set()
+        gate.wait()
+        return items
+
+    def send(item: str) -> None:
+        sent.append(item)
+        if item == "b2":
+            all_sent.set()
+
+    stages: Stages[str, str, str] = Stages(
+        prepare, finish, send, lambda _: None, 9, lambda item: item[0], lambda: 2, lambda items: items[:2]
+    )
+    stages.submit("a0")
+    assert finishing.wait(PATIENCE_S)
+    for item in ("a1", "a2", "b1", "b2"):
+        stages.submit(item)
+    deadline = monotonic() + PATIENCE_S
+    while prepared != ["a0", "a1", "b1"] and monotonic() < deadline:
+        sleep(0.005)
+    sleep(0.05)
+    assert prepared == ["a0", "a1", "b1"], "one of each lane waits, and no second"
+    gate.set()
+    assert all_sent.wait(PATIENCE_S)
+    assert batches[:2] == [["a0"], ["a1", "b1"]]
+    assert sorted(sent) == ["a0", "a1", "a2", "b1", "b2"]
+    assert [item for item in sent if item[0] == "b"] == ["b1", "b2"]
+    assert stages.close(PATIENCE_S)

@@ -17,10 +17,10 @@ def held_worker(size: int) -> tuple[Worker[int], Event, Event, list[int], list[i
     done: list[int] = []
     dropped: list[int] = []
 
-    def process(item: int) -> None:
+    def process(items: list[int]) -> None:
         entered.set()
         gate.wait()
-        done.append(item)
+        done.extend(items)
 
     worker = Worker(process, dropped.append, size)
     worker.submit(0)
@@ -90,11 +90,11 @@ def test_lanes_take_turns_and_lose_only_their_own_items() -> None:
     dropped: list[str] = []
     busy, gate, last = Event(), Event(), Event()
 
-    def process(item: str) -> None:
+    def process(items: list[str]) -> None:
         busy.set()
         gate.wait()
-        done.append(item)
-        if item == "slow":
+        done.extend(items)
+        if items == ["slow"]:
             last.set()
 
     worker = Worker(process, dropped.append, 2)
@@ -109,4 +109,53 @@ def test_lanes_take_turns_and_lose_only_their_own_items() -> None:
     worker.submit("b1", "b")
     assert dropped == ["a0", "a1", "a2"]
     assert done[:4] == ["first", "a3", "b0", "slow"]
+    assert worker.close(PATIENCE_S)
+
+
+def test_the_oldest_of_several_lanes_are_processed_at_once_as_told() -> None:
+    done: list[list[str]] = []
+    busy, gate, last = Event(), Event(), Event()
+
+    def process(items: list[str]) -> None:
+        busy.set()
+        gate.wait()
+        done.append(items)
+        if "a2" in items:
+            last.set()
+
+    worker = Worker(
+        process,
+        lambda _: None,
+        5,
+        together=lambda items: [item for item in items if item[0] != "b" or item is items[0]],
+    )
+    worker.submit("first")
+    assert busy.wait(PATIENCE_S)
+    for item in ("a1", "b1", "c1", "a2", "c2"):
+        worker.submit(item, item[0])
+    gate.set()
+    assert last.wait(PATIENCE_S)
+    assert done == [["first"], ["a1", "c1"], ["b1", "a2", "c2"]]
+    assert worker.close(PATIENCE_S)
+
+
+def test_a_lane_that_may_not_start_waits_until_it_may() -> None:
+    done: list[str] = []
+    closed = {"a"}
+    came = Event()
+
+    def process(items: list[str]) -> None:
+        done.extend(items)
+        came.set()
+
+    worker = Worker(process, lambda _: None, 5, may_start=lambda lane: lane not in closed)
+    worker.submit("a0", "a")
+    worker.submit("b0", "b")
+    assert came.wait(PATIENCE_S)
+    assert (done, worker.waiting()) == (["b0"], {"a"})
+    came.clear()
+    closed.clear()
+    worker.wake()
+    assert came.wait(PATIENCE_S)
+    assert done == ["b0", "a0"]
     assert worker.close(PATIENCE_S)

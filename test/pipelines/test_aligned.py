@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +53,15 @@ class Fake:
         self.seen = inputs
         height, width = inputs["image"].shape[:2]
         return {name: np.resize(array, (height, width)) for name, array in self.answers.items()}
+
+    def go_together(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
+        return one == other
+
+    def at_once(self, waiting: int) -> int:
+        return waiting
+
+    def run_all(self, images: Sequence[Mapping[str, NDArray[Any]]]) -> list[Arrays]:
+        return [self.run(inputs) for inputs in images]
 
     def close(self) -> None:
         self.closed = True

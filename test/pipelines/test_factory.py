@@ -93,15 +93,15 @@ def test_every_pipeline_opens_its_model_as_the_settings_say(
     pytest.importorskip("onnxruntime")
     seen: list[tuple[Any, ...]] = []
 
-    def watched(*given: Any, meanwhile: bool) -> Model:
-        seen.append((*given, meanwhile))
-        return Model(*given, meanwhile=meanwhile)
+    def watched(*given: Any, meanwhile: bool, cameras: int) -> Model:
+        seen.append((*given, meanwhile, cameras))
+        return Model(*given, meanwhile=meanwhile, cameras=cameras)
 
     monkeypatch.setattr(factory, "Model", watched)
     toy, metric = make_toy(), make_metric()
     asked = CompletionConfig(engine="onnxruntime", precision="f32", threads=1, while_building=while_building)
     for model in (toy, metric):
-        make_pipeline(replace(asked, model=str(model)))
-    make_monocular(without_lidar(replace(asked, model=str(metric))))
+        make_pipeline(replace(asked, model=str(model)), cameras=2)
+    make_monocular(without_lidar(replace(asked, model=str(metric))), 3)
     same = ("onnxruntime", "f32", 1, while_building == "onnxruntime")
-    assert seen == [(toy, *same), (metric, *same), (metric, *same)]
+    assert seen == [(toy, *same, 2), (metric, *same, 2), (metric, *same, 3)]
