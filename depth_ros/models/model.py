@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from depth_ros.engines import golden
-from depth_ros.engines.base import Engine, Shapes, image_size, shapes_at
+from depth_ros.engines.base import Engine, image_size, shapes_at
 from depth_ros.engines.factory import make_engine
 from depth_ros.engines.onnx_file import is_quantised
-from depth_ros.errors import BuildCancelledError, EngineError, ModelError
+from depth_ros.errors import EngineError, ModelError
 from depth_ros.models.card import read_card
 from depth_ros.models.contract import check_answer, check_signature
 
@@ -90,9 +90,7 @@ class Model:
 
     def is_built(self, height: int, width: int) -> bool:
         """Whether an image of this size can be run without building the engine; raises as `run`."""
-        size = self._size_for(height, width)
-        alone = self.engine.is_built(shapes_at(self.engine.inputs, size))
-        return alone and (self._batched is None or self._batched.is_built(self._batch_shapes(size)))
+        return self.engine.is_built(shapes_at(self.engine.inputs, self._size_for(height, width)))
 
     def build(self, height: int, width: int) -> None:
         """Build the engine for images of this size, unless that is done; raises as `run`.
@@ -187,9 +185,6 @@ class Model:
             for n, (height, width) in enumerate(sides)
         ]
 
-    def _batch_shapes(self, size: tuple[int, int]) -> Shapes:
-        return shapes_at(self.engine.inputs, size, self._most)
-
     def _fit_batched(self, size: tuple[int, int]) -> None:
         if self.fixed_batch is not None or self._most == 1 or not self.engine.batches:
             self._close_batched()
@@ -199,9 +194,7 @@ class Model:
                 kind = self.engine.info.kind
                 self._batched = make_engine(self.path, kind, self._threads, None, self._precision)
                 self._batched.on_progress = self._progressed
-            self._batched.fit(self._batch_shapes(size))
-        except BuildCancelledError:
-            raise
+            self._batched.fit(shapes_at(self.engine.inputs, size, self._most))
         except EngineError as error:
             self._give_up_batches(error)
 

@@ -45,12 +45,12 @@ def exported(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build_rtx() -> BuildRtx:
     """Compile a file with TensorRT-RTX, without a GPU, and return the arithmetic that it sees there; it does not run.
 
-    size: height and width where they are free."""
+    size: height and width where they are free, batch: N likewise."""
     trt = pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed: no plan was built")
 
-    def build(path: Path, size: tuple[int, int] = (64, 96)) -> str:
+    def build(path: Path, size: tuple[int, int] = (64, 96), batch: int = 1) -> str:
         signature = read_signature(trt, path)
-        assert build_plan(trt, path, shapes_at(signature.inputs, size), tf32=False).startswith(b"vtrt")
+        assert build_plan(trt, path, shapes_at(signature.inputs, size, batch), tf32=False).startswith(b"vtrt")
         return signature.precision
 
     return build

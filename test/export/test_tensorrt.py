@@ -17,8 +17,9 @@ from depth_ros.models.store import bundled_models
 BuildRtx = Callable[..., str]
 
 
-def test_a_float_file_of_free_size_at_two_sizes(build_rtx: BuildRtx, exported: Path) -> None:
+def test_a_float_file_of_free_size_at_two_sizes_and_for_two_images(build_rtx: BuildRtx, exported: Path) -> None:
     assert build_rtx(exported, (64, 96)) == "f32"
+    assert build_rtx(exported, (64, 96), 2) == "f32"
     assert build_rtx(exported, (352, 1216)) == "f32"
 
 
@@ -36,6 +37,7 @@ def test_symmetric_int8_builds_and_the_file_for_cpus_is_refused_with_the_node(
     for scheme, path in files.items():
         quantize(exported, path, samples, scheme=scheme)
     assert build_rtx(files["s8s8"], (64, 96)) == "int8"
+    assert build_rtx(files["s8s8"], (64, 96), 2) == "int8"
     with pytest.raises(EngineError, match=r"node '.*' \(DequantizeLinear\)"):
         build_rtx(files["u8s8"], (64, 96))
 

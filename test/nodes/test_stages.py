@@ -128,16 +128,45 @@ def test_what_is_prepared_and_waits_is_finished_at_once_one_of_a_lane() -> None:
     )
     stages.submit("a0")
     assert finishing.wait(PATIENCE_S)
-    for item in ("a1", "a2", "b1", "b2"):
-        stages.submit(item)
-    deadline = monotonic() + PATIENCE_S
-    while prepared != ["a0", "a1", "b1"] and monotonic() < deadline:
-        sleep(0.005)
-    sleep(0.05)
-    assert prepared == ["a0", "a1", "b1"], "one of each lane waits, and no second"
+    for items, so_far in ((("a1", "a2"), ["a0", "a1"]), (("b1", "b2"), ["a0", "a1", "b1"])):
+        for item in items:
+            stages.submit(item)
+        deadline = monotonic() + PATIENCE_S
+        while prepared != so_far and monotonic() < deadline:
+            sleep(0.005)
+        sleep(0.1)
+        assert prepared == so_far, "one of each lane waits, and no second"
     gate.set()
     assert all_sent.wait(PATIENCE_S)
     assert batches[:2] == [["a0"], ["a1", "b1"]]
     assert sorted(sent) == ["a0", "a1", "a2", "b1", "b2"]
     assert [item for item in sent if item[0] == "b"] == ["b1", "b2"]
+    assert stages.close(PATIENCE_S)
+
+
+def test_one_item_of_all_lanes_is_prepared_ahead_where_they_are_finished_one_by_one() -> None:
+    prepared: list[str] = []
+    finishing, gate, all_sent = Event(), Event(), Event()
+
+    def prepare(item: str) -> str:
+        prepared.append(item)
+        return item
+
+    def finish(items: list[str]) -> list[str]:
+        finishing.set()
+        gate.wait()
+        return items
+
+    def send(item: str) -> None:
+        if item == "b1":
+            all_sent.set()
+
+    stages: Stages[str, str, str] = Stages(prepare, finish, send, lambda _: None, 9, lambda item: item[0])
+    for item in ("a0", "a1", "b1"):
+        stages.submit(item)
+    assert finishing.wait(PATIENCE_S)
+    sleep(0.1)
+    assert prepared in (["a0", "a1"], ["a0", "b1"])
+    gate.set()
+    assert all_sent.wait(PATIENCE_S)
     assert stages.close(PATIENCE_S)
