@@ -142,9 +142,10 @@ def _table(rows: list[Judged]) -> str:
         known["time_ms"],
         Column("megabytes", "size", "MB", 1, "lower", "of the file"),
     ]
+    said = ["", *("" if row.accepted else "refused" for row in rows[1:])]
     lines = [
-        Row((row.scheme, str(row.file), "" if row.accepted else "refused"), [Cell(c.text(row.values)) for c in columns])
-        for row in rows
+        Row((row.scheme, str(row.file), outcome), [Cell(column.text(row.values)) for column in columns])
+        for row, outcome in zip(rows, said, strict=True)
     ]
     return text_table(Table(("", "file", ""), columns, [lines]))
 
