@@ -23,13 +23,13 @@ from depth_ros.synthetic.bag import write_synthetic_bag
 
 
 class Numbers:
-    """A source whose frames are their numbers."""
+    """A source whose frames are named by their numbers."""
 
     def __init__(self, *numbers: int) -> None:
         self.name, self.faults, self._numbers = "numbers", [""], numbers
 
     def samples(self) -> Iterator[Any]:
-        return (Sample(str(number), number, truth=np.ones(1)) for number in self._numbers)  # type: ignore[arg-type]
+        return (Sample(str(number), None, truth=np.ones(1)) for number in self._numbers)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def test_frames_are_spread_and_shared_out_in_turn(
     given: list[range], most: int, calibrating: list[int], judging: list[int]
 ) -> None:
     split = split_frames([Numbers(*numbers) for numbers in given], most)
-    assert [sample.frame for sample in split.calibrating] == calibrating
-    assert [sample.frame for sample in split.judging] == judging
+    assert [int(sample.name) for sample in split.calibrating] == calibrating
+    assert [int(sample.name) for sample in split.judging] == judging
     assert all(sample.truth is None for sample in (*split.calibrating, *split.judging))
 
 
@@ -75,10 +75,14 @@ def test_inputs_are_what_the_engine_gets_when_the_frame_is_completed(
 ) -> None:
     heard: list[dict[str, Any]] = []
     run = OnnxRuntimeEngine.run
+
+    def listen(engine: OnnxRuntimeEngine, inputs: dict[str, Any]) -> dict[str, Any]:
+        heard.append(inputs)
+        return run(engine, inputs)
+
     pipeline = make_pipeline(CompletionConfig(model=str(exported), engine="onnxruntime"))
-    with monkeypatch.context() as patch:
-        patch.setattr(OnnxRuntimeEngine, "run", lambda self, inputs: (heard.append(inputs), run(self, inputs))[1])
-        pipeline.process(street[0].frame)
+    monkeypatch.setattr(OnnxRuntimeEngine, "run", listen)
+    pipeline.process(street[0].frame)
     assert len(heard) == 1
     (found,) = graph_inputs(exported, street[:1])
     assert found["sparse_depth"].shape == (1, 96, 160)
