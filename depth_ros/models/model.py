@@ -94,10 +94,14 @@ class Model:
         Images are [H,W] or [H,W,3] of any size: they are padded (see `pad`) to a size that the model takes, and cut
         back. Raises EngineError when the engine fails and ModelError when the image is too large.
         """
-        height, width = next(array.shape[:2] for array in inputs.values() if array.ndim > 1)
-        size = self._size_for(height, width)
-        found = self.engine.run({name: pad(name, inputs[name], size)[None] for name in self._takes})
+        height, width = _image_size(inputs)
+        found = self.engine.run(self.batch(inputs))
         return {name: array[0, :height, :width] if array.ndim == 3 else array[0] for name, array in found.items()}
+
+    def batch(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        """Return what `run` gives the graph for one image: its inputs alone, padded, with the batch axis."""
+        size = self._size_for(*_image_size(inputs))
+        return {name: pad(name, inputs[name], size)[None] for name in self._takes}
 
     def check(self) -> None:
         """Run made-up frames of two sizes, with and without measurements; ModelError when the answer is unfit."""
@@ -156,6 +160,11 @@ def pad(name: str, array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
         return array
     border = cv2.BORDER_CONSTANT if name == "sparse_depth" else cv2.BORDER_REPLICATE
     return cv2.copyMakeBorder(array, 0, size[0] - array.shape[0], 0, size[1] - array.shape[1], border)
+
+
+def _image_size(inputs: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+    height, width = next(array.shape[:2] for array in inputs.values() if array.ndim > 1)
+    return height, width
 
 
 def _made_up(height: int, width: int, random: np.random.Generator) -> Arrays:
