@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from depth_ros.cli import model_bench, model_build, model_export, model_import
+from depth_ros.cli import model_bench, model_build, model_export, model_import, model_quantize
 from depth_ros.cli.options import add_engine
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add_parser(subparsers: Any) -> None:
     """Register the verb with its sub-verbs."""
     parser = subparsers.add_parser(
         "model",
-        help="list, describe, check, build, time, export, import and fetch models",
+        help="list, describe, check, build, time, export, quantise, import and fetch models",
         description=ABOUT,
         epilog=EXAMPLE,
     )
@@ -48,6 +48,7 @@ def add_parser(subparsers: Any) -> None:
     model_build.add_parser(verbs)
     model_bench.add_parser(verbs)
     model_export.add_parser(verbs)
+    model_quantize.add_parser(verbs)
     model_import.add_parsers(verbs)
 
 

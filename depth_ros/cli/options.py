@@ -72,6 +72,11 @@ def open_chosen(args: argparse.Namespace, path: str, sparse: str | None = None) 
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Add `--engine`, `--precision` and `--threads`, to be read with `chosen_completion`."""
     _add_choices(parser, CompletionConfig, "engine", "precision")
+    add_threads(parser)
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add `--threads` alone, for what runs on one engine."""
     entry = next(entry for entry in fields(CompletionConfig) if entry.name == "threads")
     about, most = f"{entry.metadata['description']} (%(default)s)", int(entry.metadata["high"])
     parser.add_argument("--threads", type=whole(0, most), default=entry.default, metavar="N", help=about)

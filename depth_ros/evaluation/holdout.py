@@ -57,7 +57,9 @@ def split_beams(
         raise EvaluationError(f"holdout {holdout} with phase {phase}: give holdout >= 2 and 0 <= phase < holdout")
     ring = cloud.ring if cloud.ring is not None else ring_index(cloud.xyz)
     if ring is None:
-        raise EvaluationError("the scan has no rings to hold out: score it with --input points:N and a dense truth")
+        raise EvaluationError(
+            "the scan has no rings to hold out: score it with evaluate --input points:N and a dense truth"
+        )
     kept = ring % holdout == phase
     full = project_points(cloud.xyz, T_cam_lidar, camera)
     visible = see_through_filter(full.depth)

@@ -23,28 +23,33 @@ SCHEMES = ("u8s8", "s8s8")
 """Types of activations and weights. u8s8: for CPUs. s8s8, symmetric and without quantised biases: for TensorRT."""
 MOST_WORSE = 1.02
 """What the error of an INT8 file may be of that of the file that it was made from."""
+METHOD = "static, ranges by min and max, weights per channel, all convolutions but the first and the last"
+NO_FACTS: Mapping[str, str] = {}
 
 
-def quantize(source: Path, out: Path, samples: Samples, *, scheme: str = "u8s8") -> ModelCard:
-    """Write an INT8 copy of `source` (f32, made by `to_onnx`) and return its card.
+def quantize(
+    source: Path, out: Path, samples: Samples, *, scheme: str = "u8s8", facts: Mapping[str, str] = NO_FACTS
+) -> ModelCard:
+    """Write an INT8 copy of `source` (f32, with a card) and return its card.
 
-    samples: inputs of the graph by name, batch 1, on which the ranges of the activations are measured. The first and
-    the last convolution, and all that is not a convolution (logs, means, the search), stay float32. Weights have 7 bits
-    in u8s8, since processors without VNNI add two products in 16 bits.
+    samples: inputs of the graph by name, batch 1, on which the ranges of the activations are measured. facts: for the
+    card, beside how the weights were trained. The first and the last convolution, and all that is not a convolution
+    (logs, means, the search), stay float32. Weights have 7 bits in u8s8, since processors without VNNI add two products
+    in 16 bits.
 
     Raises ExportError when there is no sample or the file cannot be quantised, EngineError when there is no such file.
     """
     if scheme not in SCHEMES:
         raise ExportError(f"unknown scheme '{scheme}': known are {', '.join(SCHEMES)}")
     if not samples:
-        raise ExportError("there is nothing to calibrate on: give a pool with at least one sample")
+        raise ExportError("there is nothing to calibrate on: give at least one sample")
     card, partial = read_card(source), out.with_name(f".{out.stem}.partial.onnx")
     try:
         _quantize(source, partial, samples, scheme)
-        made = write_card(partial, replace(card, precision="int8"))
+        made = write_card(partial, replace(card, precision="int8", training={**card.training, **facts}))
         os.replace(partial, out)
     except OSError as error:
-        raise ExportError(f"{out} cannot be written: {error.strerror}") from error
+        raise ExportError(f"{error.filename or out} cannot be written: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
     return made
@@ -74,7 +79,7 @@ class _Reader:
 
     def get_next(self) -> dict[str, NDArray[Any]] | None:
         sample = next(self._samples, None)
-        return None if sample is None else {name: sample[name] for name in INPUTS}
+        return None if sample is None else {name: sample[name] for name in INPUTS if name in sample}
 
 
 def _quantize(source: Path, out: Path, samples: Samples, scheme: str) -> None:
@@ -103,7 +108,7 @@ def _quantize(source: Path, out: Path, samples: Samples, scheme: str) -> None:
                 "QuantizeBias": not symmetric,
             },
         )
-    except EngineError:
+    except (EngineError, OSError):
         raise
     except Exception as error:  # whatever a foreign library raises
         raise ExportError(f"{source} cannot be quantised: {' '.join(str(error).split())[:200]}") from error

@@ -142,6 +142,11 @@ class Model:
             self._give_up_batches(error)
             raise
 
+    def batch(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        """Return what `run` gives the graph for one image: its inputs alone, padded, with the batch axis."""
+        size = self._size_for(*_image_size(inputs))
+        return {name: pad(name, inputs[name], size)[None] for name in self._takes}
+
     def check(self) -> None:
         """Run made-up frames of two sizes, with and without measurements; ModelError when the answer is unfit."""
         least, random = 2 * self.card.size_multiple, np.random.default_rng(SEED)
@@ -152,9 +157,8 @@ class Model:
             inputs = _made_up(int(height or 1), int(width or 1), random)
             nothing = {name: array * (name == "intrinsics") for name, array in inputs.items()}
             for given in (inputs, {name: array.astype(inputs[name].dtype) for name, array in nothing.items()}):
-                batch = self.fixed_batch or 1
-                found = self.engine.run({name: _stacked([given[name]] * batch) for name in self._takes})
-                check_answer(self.card, found, (batch, *given["sparse_depth"].shape))
+                found = self.engine.run(_joined([self.batch(given)] * (self.fixed_batch or 1)))
+                check_answer(self.card, found, (self.fixed_batch or 1, *given["sparse_depth"].shape))
 
     def compare(self, height: int, width: int) -> tuple[dict[str, golden.Gate], str]:
         """Return how far the engine's answer to a made-up frame is from ONNX Runtime's, by output, and what is wrong.
@@ -173,16 +177,13 @@ class Model:
         self._close_batched()
 
     def _run(self, images: Sequence[Mapping[str, NDArray[Any]]]) -> list[Arrays]:
-        sides = [next(array.shape[:2] for array in inputs.values() if array.ndim > 1) for inputs in images]
-        size = self._size_for(*sides[0])
         engine = self.engine if self._batched is None or len(images) == 1 else self._batched
         # A graph of fixed N takes no fewer.
         filled = [*images, *[images[-1]] * ((self.fixed_batch or 1) - len(images))]
-        padded = {name: [pad(name, inputs[name], size) for inputs in filled] for name in self._takes}
-        found = engine.run({name: _stacked(arrays) for name, arrays in padded.items()})
+        found = engine.run(_joined([self.batch(inputs) for inputs in filled]))
         return [
             {name: array[n, :height, :width] if array.ndim == 3 else array[n] for name, array in found.items()}
-            for n, (height, width) in enumerate(sides)
+            for n, (height, width) in enumerate(map(_image_size, images))
         ]
 
     def _fit_batched(self, size: tuple[int, int]) -> None:
@@ -240,8 +241,15 @@ def pad(name: str, array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return cv2.copyMakeBorder(array, 0, size[0] - array.shape[0], 0, size[1] - array.shape[1], border)
 
 
-def _stacked(arrays: list[NDArray[Any]]) -> NDArray[Any]:
-    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
+def _joined(batches: Sequence[Arrays]) -> Arrays:
+    if len(batches) == 1:
+        return batches[0]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def _image_size(inputs: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+    height, width = next(array.shape[:2] for array in inputs.values() if array.ndim > 1)
+    return height, width
 
 
 def _made_up(height: int, width: int, random: np.random.Generator) -> Arrays:

@@ -18,9 +18,9 @@ from depth_ros.training.pool import Arrays, Pool
 Sample = dict[str, Tensor]
 ASPECTS = (1.2, 3.4)
 """Least and most width over height of a picture."""
-ZOOM, ZOOMED = 0.45, 0.5
+ZOOM, ZOOMED = 0.45, 0.25
 """Least share of the sample's sides that a zoomed window has, and how often there is a zoom: other focal lengths."""
-OFF_CENTRE = 0.3
+OFF_CENTRE = 0.1
 """How often a window lies anywhere, and not in the middle."""
 CENTRED = 0.06
 """How far from the middle, as a share of the width, the principal point of a whole camera may be."""

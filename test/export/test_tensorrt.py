@@ -44,3 +44,8 @@ def test_symmetric_int8_builds_and_the_file_for_cpus_is_refused_with_the_node(
 
 def test_the_bundled_model(build_rtx: BuildRtx) -> None:
     assert build_rtx(bundled_models()["completion"], (192, 640)) == "f32"
+
+
+def test_the_bundled_model_in_symmetric_int8(build_rtx: BuildRtx, tmp_path: Path) -> None:
+    quantize(bundled_models()["completion"], tmp_path / "s8s8.onnx", [made_up(64, 96, 0)], scheme="s8s8")
+    assert build_rtx(tmp_path / "s8s8.onnx", (192, 640)) == "int8"
