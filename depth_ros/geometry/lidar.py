@@ -20,13 +20,23 @@ SEE_THROUGH_MARGIN = 0.5
 class SparseDepth(NamedTuple):
     """Projected points.
 
-    depth: float32 [H,W], metres along z, 0 = none. point: int32 [H,W], number of the point drawn there, -1 = none.
+    depth: float32 [H,W], metres along z, 0 = none. pixel, number: int [M], the points that were drawn, by the place of
+    their pixel in memory and their number in the scan; of those on one pixel the last one stayed.
     """
 
     depth: NDArray[np.float32]
-    point: NDArray[np.int32]
+    pixel: NDArray[np.intp]
+    number: NDArray[np.intp]
+
+    @property
+    def point(self) -> NDArray[np.int32]:
+        """Number of the point drawn at each pixel, int32 [H,W], -1 = none."""
+        drawn = np.full(self.depth.shape, -1, np.int32)
+        drawn.put(self.pixel, self.number)
+        return drawn
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def project_points(
     xyz: NDArray[np.float32],
     T_cam_lidar: NDArray[np.float64],
@@ -38,45 +48,47 @@ def project_points(
 
     Points outside the image or the open depth range (metres along z) are left out.
     """
-    # Half of a scan lies behind the camera: only what is in front is mapped whole.
-    z = xyz @ T_cam_lidar[2, :3].astype(xyz.dtype) + T_cam_lidar[2, 3].astype(xyz.dtype)
-    candidates = np.flatnonzero((z > min_depth) & (z < max_depth))
-    z, points = z[candidates], rigid.apply(T_cam_lidar, xyz.take(candidates, axis=0))
+    T = T_cam_lidar[:3].astype(xyz.dtype)
     fx, fy, cx, cy = camera.intrinsics
-    column = np.floor(points[:, 0] / z * np.float32(fx) + np.float32(cx + 0.5))
-    row = np.floor(points[:, 1] / z * np.float32(fy) + np.float32(cy + 0.5))
-    seen = np.flatnonzero((column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height))
-    pixel = row[seen].astype(np.int64) * camera.width + column[seen].astype(np.int64)
-    z, number = z[seen], candidates[seen]
-    depth = np.zeros(camera.height * camera.width, dtype=np.float32)
-    point = np.full(camera.height * camera.width, -1, dtype=np.int32)
-    depth[pixel], point[pixel] = z, number
-    # Few pixels hold several depths: sorting their points alone, to draw them again, is quicker than sorting all.
-    crowded = np.zeros(depth.shape, np.bool_)
-    crowded[pixel[depth[pixel] != z]] = True
-    again = np.flatnonzero(crowded[pixel])
+    z = xyz @ T[2, :3] + T[2, 3]
+    # Point after point costs more than all points in whole columns, those behind the camera too.
+    column, row = T[:2, :3] @ xyz.T
+    for pixels, offset, focal, centre in ((column, T[0, 3], fx, cx), (row, T[1, 3], fy, cy)):
+        pixels += offset
+        pixels /= z
+        pixels *= np.float32(focal)
+        pixels += np.float32(centre + 0.5)
+    inside = (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
+    number = np.flatnonzero(inside & (z > min_depth) & (z < max_depth))
+    z = z.take(number)
+    pixel = row.take(number).astype(np.intp) * camera.width + column.take(number).astype(np.intp)
+    depth = np.zeros((camera.height, camera.width), np.float32)
+    depth.put(pixel, z)
+    # Few points are nearer than the one that was drawn on their pixel last: these alone are sorted and drawn again.
+    again = np.flatnonzero(z < depth.take(pixel))
     again = again[np.argsort(-z[again], kind="stable")]
-    depth[pixel[again]], point[pixel[again]] = z[again], number[again]
-    shape = (camera.height, camera.width)
-    return SparseDepth(depth.reshape(shape), point.reshape(shape))
+    depth.put(pixel[again], z[again])
+    order = np.concatenate([np.arange(len(number)), again])
+    return SparseDepth(depth, pixel[order], number[order])
 
 
 def see_through_filter(
     depth: NDArray[np.float32],
-    window: tuple[int, int] = SEE_THROUGH_WINDOW,
+    window: tuple[int, int] | None = SEE_THROUGH_WINDOW,
     ratio: float = SEE_THROUGH_RATIO,
     margin: float = SEE_THROUGH_MARGIN,
 ) -> NDArray[np.float32]:
     """Return the sparse depth image without see-through points, those that the camera cannot see.
 
     The LiDAR sits beside the camera and sees past silhouettes; such a point lands inside a nearer object. A point goes
-    when its z exceeds `ratio` times the nearest z of its window (rows, columns) plus `margin` metres. depth: float32
-    [H,W], metres, 0 = none.
+    when its z exceeds `ratio` times the nearest z of its window (rows, columns; None: `see_through_window`) plus
+    `margin` metres. depth: float32 [H,W], metres, 0 = none.
     """
     kept = np.zeros_like(depth)
     points = np.flatnonzero(depth > 0)
     if not len(points):
         return kept
+    window = window or _window(points, depth.shape)
     far = 1e9
     first, last = points[[0, -1]] // depth.shape[1]
     # Beyond the first and the last row with points is nothing nearer.
@@ -97,7 +109,11 @@ def see_through_window(depth: NDArray[np.float32]) -> tuple[int, int]:
     are not evenly spaced, the dense ones decide. Sideways it holds three points. It is never smaller than the window
     for a full 64-line scan. depth: float32 [H,W], 0 = none.
     """
-    step, gap = line_spacing(depth > 0)
-    most = min(depth.shape) // 4
+    return _window(np.flatnonzero(depth > 0), depth.shape)
+
+
+def _window(points: NDArray[np.intp], shape: tuple[int, ...]) -> tuple[int, int]:
+    step, gap = line_spacing(points, shape)
+    most = min(shape) // 4
     height, width = (int(min(length, most)) // 2 * 2 + 1 for length in (gap, 3 * step))
     return max(SEE_THROUGH_WINDOW[0], height), max(SEE_THROUGH_WINDOW[1], width)

@@ -62,25 +62,29 @@ def measure_gap(
     return max(min(gap, MOST_GAP * float(min(height, width))), LEAST_GAP)
 
 
-def line_spacing(measured: NDArray[np.bool_]) -> tuple[float, float]:
+def line_spacing(place: NDArray[np.intp], shape: tuple[int, ...]) -> tuple[float, float]:
     """Measure a scan's lines: pixels between points along a line, and between the lines where they are dense.
 
-    measured: bool [H,W]. The second is the lower quartile of the gaps that image columns cross. Both are 0 without at
-    least two points beside, and two lines above, one another.
+    place: int [N], rising, the measured pixels of an image of `shape` [H,W] by their place in memory. The second is the
+    lower quartile of the gaps that image columns cross. Both are 0 without at least two points beside, and two lines
+    above, one another.
     """
-    place = np.flatnonzero(measured)
-    steps = np.diff(place)[np.diff(place // measured.shape[1]) == 0]
+    rows = place // shape[1]
+    steps = np.diff(place)[np.diff(rows) == 0]
     if not steps.size:
         return 0.0, 0.0
     step = float(np.median(steps))
+    # Every column is like its neighbours where a point reaches over one step to either side: one per step will do.
+    cell = round(step)
+    column, beside = np.divmod(place - rows * shape[1], cell)
     # One empty row before the first line shows where that begins.
-    first, last = place[[0, -1]] // measured.shape[1]
-    measured = measured[max(0, first - 1) : last + 1]
-    lines = cv2.dilate(measured.view(np.uint8), np.ones((1, 2 * round(step) + 1), np.uint8))
-    # Every column is like its neighbours, as the lines were made wider than their steps.
-    sampled = np.ascontiguousarray(lines[:, :: max(1, round(step))].T)
-    place = np.flatnonzero(np.diff(sampled, axis=1) == 1)
-    gaps = np.diff(place)[np.diff(place // (measured.shape[0] - 1)) == 0]
+    rows -= max(0, int(rows[0]) - 1)
+    lines = np.zeros((-(-shape[1] // cell) + 2, int(rows[-1]) + 1), np.bool_)
+    lines[column + 1, rows] = lines[column + 2, rows] = True
+    lines[column[beside == 0], rows[beside == 0]] = True
+    lines = lines[1:-1]
+    place = np.flatnonzero(lines[:, 1:] > lines[:, :-1])
+    gaps = np.diff(place)[np.diff(place // (lines.shape[1] - 1)) == 0]
     return step, float(np.quantile(gaps, 0.25)) if gaps.size else 0.0
 
 

@@ -29,7 +29,7 @@ def test_gap_and_direction_of_scan_lines(gap: int) -> None:
     found = spacing(measured)
     assert found.gap == pytest.approx(gap, rel=0.2)
     assert found.stretch > 1.9
-    assert line_spacing(measured) == (3.0, gap)
+    assert line_spacing(np.flatnonzero(measured), measured.shape) == (3.0, gap)
 
 
 def test_an_empty_area_does_not_widen_the_gap() -> None:
