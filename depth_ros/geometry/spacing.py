@@ -73,7 +73,7 @@ def line_spacing(place: NDArray[np.intp], shape: tuple[int, ...]) -> tuple[float
     steps = np.diff(place)[np.diff(rows) == 0]
     if not steps.size:
         return 0.0, 0.0
-    step = float(np.median(steps))
+    step = _quantile(steps, 0.5)
     # Every column is like its neighbours where a point reaches over one step to either side: one per step will do.
     cell = round(step)
     column, beside = np.divmod(place - rows * shape[1], cell)
@@ -85,7 +85,16 @@ def line_spacing(place: NDArray[np.intp], shape: tuple[int, ...]) -> tuple[float
     lines = lines[1:-1]
     place = np.flatnonzero(lines[:, 1:] > lines[:, :-1])
     gaps = np.diff(place)[np.diff(place // (lines.shape[1] - 1)) == 0]
-    return step, float(np.quantile(gaps, 0.25)) if gaps.size else 0.0
+    return step, _quantile(gaps, 0.25) if gaps.size else 0.0
+
+
+def _quantile(lengths: NDArray[np.intp], share: float) -> float:
+    """Return what np.quantile does, of lengths in an image, which sort quickly as 16 bits."""
+    ordered = np.sort(lengths.astype(np.uint16), kind="stable")
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    below, above = float(ordered[low]), float(ordered[min(low + 1, len(ordered) - 1)])
+    return below + (above - below) * (place - low)
 
 
 def _median_step(line: NDArray[np.intp], place: NDArray[np.intp], length: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,9 +55,11 @@ def decode_cloud(msg: Any, time_unit: str = "auto", scan_stamp: str = "start") -
     axes = [points[name].astype(np.float32) for name in "xyz"]
     keep = np.isfinite(axes[0]) & np.isfinite(axes[1]) & np.isfinite(axes[2])
     kept = None if keep.all() else np.flatnonzero(keep)
+    if kept is not None:
+        axes = [values.take(kept) for values in axes]
     intensity, ring, time = (_first(points, names, kept) for names in (_INTENSITY, _RING, _TIME))
     return PointCloud(
-        _xyz(axes, kept),
+        _interleaved(axes),
         None if intensity is None else intensity.astype(np.float32),
         None if ring is None else _integers(ring, np.int32),
         _time_ns(time, stamp_ns(msg.header.stamp), time_unit, scan_stamp),
@@ -128,11 +131,10 @@ def _fields(msg: Any) -> list[Any]:
     return fields
 
 
-def _xyz(axes: list[NDArray[np.float32]], kept: NDArray[np.intp] | None) -> NDArray[np.float32]:
-    xyz = np.empty((len(axes[0]) if kept is None else len(kept), 3), np.float32)
-    for column, values in enumerate(axes):
-        xyz[:, column] = values if kept is None else values.take(kept)
-    return xyz
+def _interleaved(columns: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return float32 [N,3] of three columns [N]."""
+    rows = cv2.merge(columns) if len(columns[0]) else np.empty(0)
+    return np.asarray(rows, dtype=np.float32).reshape(-1, 3)
 
 
 def _first(points: NDArray[Any], names: tuple[str, ...], kept: NDArray[np.intp] | None) -> NDArray[Any] | None:
