@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
 from depth_ros.geometry.spacing import line_spacing
 
@@ -120,7 +119,9 @@ def see_through_points(
     filled = np.full((last - first + 1, depth.shape[1]), far, np.float32)
     filled.put(inside, values)
     nearest = cv2.erode(filled, np.ones(window, np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=(far,))
-    return places[values > nearest.take(inside) * np.float32(ratio) + np.float32(margin)]
+    limit = nearest.take(inside) * np.float32(ratio) + np.float32(margin)
+    unseen: NDArray[np.intp] = places[values > limit]
+    return unseen
 
 
 def see_through_window(places: NDArray[np.intp], shape: tuple[int, ...]) -> tuple[int, int]:

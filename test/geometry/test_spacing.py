@@ -78,7 +78,7 @@ def test_line_spacing_is_what_the_written_rule_says() -> None:
         reach = round(step)
         gaps = []
         for column in range(0, 90, reach):
-            lines = measured[:, max(0, column - reach) : column + reach + 1].any(axis=1)
+            lines = np.asarray(measured[:, max(0, column - reach) : column + reach + 1].any(axis=1))
             starts = np.flatnonzero(lines[1:] & ~lines[:-1])
             gaps += np.diff(starts[starts >= rows[0] - 1]).tolist()
         assert line_spacing(np.flatnonzero(measured), measured.shape) == (step, np.quantile(gaps, 0.25))
