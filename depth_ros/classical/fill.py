@@ -100,8 +100,9 @@ def _make_mesh(
     at = mesh_points(measured)
     stretch = measure_stretch(*at, measured.shape)
     edges = delaunay_edges(*at, stretch)
-    middle = tuple(one[edges].sum(axis=1) // 2 for one in at)
-    return Mesh(*at, edges), Spacing(measure_gap(rows, columns, distance, distance[middle]), stretch)
+    middle_row, middle_column = ((one.take(edges[:, 0]) + one.take(edges[:, 1])) // 2 for one in at)
+    clearance = distance.take(middle_row * measured.shape[1] + middle_column)
+    return Mesh(*at, edges), Spacing(measure_gap(rows, columns, distance, clearance), stretch)
 
 
 def _complete(

@@ -114,5 +114,5 @@ def distance_to_empty(distance: NDArray[np.float32], radius: float) -> NDArray[n
     empty = distance > radius
     if not empty.any():
         return np.full(distance.shape, np.inf, np.float32)
-    to_empty = cv2.distanceTransform(np.where(empty, np.uint8(0), np.uint8(1)), cv2.DIST_L2, 5)
+    to_empty = cv2.distanceTransform((~empty).view(np.uint8), cv2.DIST_L2, 5)
     return np.asarray(to_empty, dtype=np.float32)
