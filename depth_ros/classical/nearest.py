@@ -31,4 +31,4 @@ def nearest_fill(sparse: NDArray[np.float32]) -> Nearest:
     place = np.flatnonzero(measured)
     by_label = np.zeros(len(place) + 1, np.float32)
     by_label[label.take(place)] = sparse.take(place)
-    return Nearest(by_label.take(label), np.asarray(distance, dtype=np.float32))
+    return Nearest(by_label.take(np.asarray(label, np.int32)), np.asarray(distance, dtype=np.float32))

@@ -94,11 +94,12 @@ def interpolate(
     top, bottom = np.where(upper, start, end), np.where(upper, end, start)
     span = rows.take(bottom) - rows.take(top)
     crossings = span + 1
-    step = np.arange(crossings.sum()) - np.repeat(np.cumsum(crossings) - crossings, crossings)
+    edge = np.repeat(np.arange(len(top)), crossings)
+    step = (np.arange(len(edge)) - (np.cumsum(crossings) - crossings).take(edge)).astype(np.float64)
     rise = np.maximum(span, 1)
     place = (rows * width + columns).take(top).astype(np.float64)
-    place = _along(place, width + (columns.take(bottom) - columns.take(top)) / rise, crossings, step)
-    crossing = _along(value.take(top), (value.take(bottom) - value.take(top)) / rise, crossings, step)
+    place = _along(place, width + (columns.take(bottom) - columns.take(top)) / rise, edge, step)
+    crossing = _along(value.take(top), (value.take(bottom) - value.take(top)) / rise, edge, step)
     order = np.argsort(place)
     place, crossing = place.take(order), crossing.take(order)
     drawn, inside = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
@@ -110,12 +111,12 @@ def interpolate(
 
 
 def _along(
-    start: NDArray[np.float64], slope: NDArray[np.float64], count: NDArray[np.intp], step: NDArray[np.intp]
+    start: NDArray[np.float64], slope: NDArray[np.float64], edge: NDArray[np.intp], step: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Walk down every edge, `count` rows each: its start plus the slope times the rows gone."""
-    walked = np.repeat(slope, count)
+    """Walk down every edge: its start plus the slope times the rows gone, at each of its crossings."""
+    walked = slope.take(edge)
     walked *= step
-    walked += np.repeat(start, count)
+    walked += start.take(edge)
     return walked
 
 
