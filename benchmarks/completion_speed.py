@@ -30,7 +30,7 @@ from depth_ros.classical.triangulate import delaunay_edges, interpolate
 from depth_ros.evaluation.cases import EvaluationConfig, make_cases
 from depth_ros.evaluation.holdout import input_depth
 from depth_ros.frame import Frame
-from depth_ros.geometry.lidar import project_points, see_through_filter, see_through_window
+from depth_ros.geometry.lidar import project_points, see_through_filter
 from depth_ros.geometry.spacing import Spacing, distance_to_empty, measure_gap, measure_stretch
 
 THREADS = 2
@@ -82,7 +82,7 @@ def stages(given: Input) -> dict[str, Callable[[], Any]]:
         "  coverage": lambda: distance_to_empty(near.distance, 1.5 * spacing.gap),
         "  local model": lambda: refine(surface.value, rows, columns, value, frame.rgb, spacing),
         "projection": lambda: project_points(xyz, T_cam_lidar, camera),
-        "see-through filter": lambda: see_through_filter(sparse, see_through_window(sparse)),
+        "see-through filter": lambda: see_through_filter(sparse, None),
     }
 
 

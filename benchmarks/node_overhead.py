@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import array
+import itertools
 import json
 import os
 import statistics
@@ -109,10 +110,13 @@ def our_steps(given: Given) -> dict[str, Step]:
     rgb, scan, camera = decode_image(given.image), decode_cloud(given.cloud), decode_camera(given.info)
     frame = Frame(STAMP, FRAME, rgb, camera, points=scan, T_cam_lidar=T_CAM_LIDAR)
 
+    pairer: Pairer[Any, Any] = Pairer(PairingConfig())
+    stamps = itertools.count(STAMP, 100_000_000)
+
     def pair() -> Any:
-        pairer: Pairer[Any, Any] = Pairer(PairingConfig())
-        pairer.add_scan(STAMP, scan, 0)
-        return pairer.add_image(STAMP, frame, 0)
+        stamp = next(stamps)
+        pairer.add_scan(stamp, scan, stamp)
+        return pairer.add_image(stamp, frame, stamp)
 
     def cloud(kind: str) -> Step:
         return lambda: encode_depth_cloud(make, found, *CLOUDS[kind])

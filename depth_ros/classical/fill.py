@@ -50,14 +50,20 @@ class Completion(NamedTuple):
     source: NDArray[np.uint8]
 
 
-def complete(sparse: FloatImage, rgb: NDArray[np.uint8] | None = None, *, paste_measured: bool = True) -> Completion:
+def complete(
+    sparse: FloatImage,
+    rgb: NDArray[np.uint8] | None = None,
+    *,
+    paste_measured: bool = True,
+    with_sigma: bool = True,
+) -> Completion:
     """Complete sparse depth.
 
     sparse: float32 [H,W], metres along z; what is not finite or not positive is none. rgb: uint8 [H,W,3], or None for
-    no guidance by the image. paste_measured: give a measured pixel its return. Any number of measurements will do, none
-    included; fewer than 10 show no pattern, and little more than their own pixels is answered. Beyond 60 000 that
-    border on a gap, pixels in between are interpolated from a thinned mesh (`triangulate.mesh_points`), at the cost of
-    a few pixels of detail; measured pixels keep their own depth.
+    no guidance by the image. paste_measured: give a measured pixel its return. with_sigma: without, only what is pasted
+    has a sigma. Any number of measurements will do, none included; fewer than 10 show no pattern, and little more than
+    their own pixels is answered. Beyond 60 000 that border on a gap, pixels in between are interpolated from a thinned
+    mesh (`triangulate.mesh_points`), at the cost of a few pixels of detail; measured pixels keep their own depth.
 
     Completed is what lies within half a gap of the alpha hull of the measurements, which bridges empty discs of up to
     one and a half gaps in radius, centred in the image (`geometry.spacing`). The gap is measured where the measurements
@@ -76,16 +82,18 @@ def complete(sparse: FloatImage, rgb: NDArray[np.uint8] | None = None, *, paste_
     near = Nearest(near.depth[reach], near.distance[reach])
     mesh = mesh._replace(rows=mesh.rows - reach.start)
     guide = None if rgb is None else rgb[reach]
-    part = _complete(sparse[reach], rows - reach.start, columns, guide, near, mesh, spacing, paste_measured)
+    at = rows - reach.start, columns
+    part = _complete(sparse[reach], *at, guide, near, mesh, spacing, paste_measured, with_sigma)
     whole = _unknown(sparse.shape)
     whole.depth[reach], whole.sigma[reach], whole.source[reach] = part
     return whole
 
 
-def paste(depth: FloatImage, sigma: FloatImage, sparse: FloatImage, at: tuple[NDArray[np.intp], ...]) -> None:
-    """Give the pixels `at` (rows, columns) their own return and the sigma of a return, in place."""
-    depth[at] = sparse[at]
-    sigma[at] = return_sigma(sparse[at])
+def paste(depth: FloatImage, sigma: FloatImage, sparse: FloatImage, place: NDArray[np.intp]) -> None:
+    """Give the pixels at `place` in memory [N] their own return and the sigma of a return, in place."""
+    returns = sparse.take(place)
+    depth.put(place, returns)
+    sigma.put(place, return_sigma(returns))
 
 
 def return_sigma(depth: FloatImage) -> FloatImage:
@@ -100,8 +108,9 @@ def _make_mesh(
     at = mesh_points(measured)
     stretch = measure_stretch(*at, measured.shape)
     edges = delaunay_edges(*at, stretch)
-    middle = tuple(one[edges].sum(axis=1) // 2 for one in at)
-    return Mesh(*at, edges), Spacing(measure_gap(rows, columns, distance, distance[middle]), stretch)
+    middle_row, middle_column = ((one.take(edges[:, 0]) + one.take(edges[:, 1])) // 2 for one in at)
+    clearance = distance.take(middle_row * measured.shape[1] + middle_column)
+    return Mesh(*at, edges), Spacing(measure_gap(rows, columns, distance, clearance), stretch)
 
 
 def _complete(
@@ -113,6 +122,7 @@ def _complete(
     mesh: Mesh,
     spacing: Spacing,
     paste_measured: bool,
+    with_sigma: bool,
 ) -> Completion:
     value = 1 / sparse[rows, columns].astype(np.float64)
     at_mesh = 1 / sparse[mesh.rows, mesh.columns].astype(np.float64)
@@ -121,11 +131,14 @@ def _complete(
     to_empty = distance_to_empty(near.distance, BRIDGE * spacing.gap)
     enclosed = surface.inside & (to_empty >= BRIDGE * spacing.gap)
     inverse = np.where(enclosed, surface.value, np.float32(1) / near.depth)
-    inverse, roughness = refine(inverse, rows, columns, value, rgb, spacing)
-    depth = np.float32(1) / inverse
-    sigma = _sigma(depth, roughness, near.distance / np.float32(spacing.gap))
+    refined = refine(inverse, rows, columns, value, rgb, spacing)
+    depth = np.float32(1) / refined.inverse
+    if with_sigma:
+        sigma = _sigma(depth, refined.roughness, near.distance / np.float32(spacing.gap))
+    else:
+        sigma = np.full_like(depth, np.nan)
     if paste_measured:
-        paste(depth, sigma, sparse, (rows, columns))
+        paste(depth, sigma, sparse, rows * sparse.shape[1] + columns)
     covered = to_empty >= (BRIDGE - MARGIN) * spacing.gap
     source = covered * np.uint8(Source.COMPLETED)
     source[rows, columns] = Source.MEASURED

@@ -49,6 +49,19 @@ class Fit(NamedTuple):
     weight: FloatImage
 
 
+class Refined(NamedTuple):
+    """inverse: float32 [H,W], inverse depth in 1/m. coarse: float32 [h,w], its roughness in cells of `cell` pixels."""
+
+    inverse: FloatImage
+    coarse: FloatImage
+    cell: int
+
+    @property
+    def roughness(self) -> FloatImage:
+        """Mean deviation from a smooth surface, relative to the inverse depth, float32 [H,W]."""
+        return _enlarge([self.coarse], self.cell, self.inverse.shape)[0]
+
+
 def refine(
     inverse: FloatImage,
     rows: NDArray[np.intp],
@@ -56,12 +69,11 @@ def refine(
     value: NDArray[np.float64],
     rgb: NDArray[np.uint8] | None,
     spacing: Spacing,
-) -> tuple[FloatImage, FloatImage]:
+) -> Refined:
     """Replace an interpolated surface, where it is rough, by a local model of the measurements.
 
     inverse: float32 [H,W], inverse depth in 1/m, interpolated. rows, columns, value: [N], the measured pixels and their
-    inverse depth. Returns the refined inverse depth and its roughness, float32 [H,W]: the mean deviation from a smooth
-    surface, relative to the inverse depth.
+    inverse depth.
 
     On smooth ground the interpolation is exact; at silhouettes it joins what does not belong together, and there a
     Gaussian-weighted mean of the measurements errs less. With `rgb` (uint8 [H,W,3]) the mean becomes a model linear
@@ -73,7 +85,7 @@ def refine(
     fit = _fit(rows, columns, value, grey, grid)
     roughness = _roughness(inverse, grid)
     share = _rough_share(roughness) * fit.weight / (fit.weight + PRIOR_WEIGHT / _window_area(grid))
-    mean, share, roughness = _enlarge([fit.mean, share, roughness], grid.cell, inverse.shape)
+    mean, share = _enlarge([fit.mean, share], grid.cell, inverse.shape)
     if grey is not None:
         factor, shade = _enlarge([fit.slope, fit.shade], grid.cell, inverse.shape)
         grey -= shade
@@ -83,7 +95,7 @@ def refine(
     mean -= inverse
     mean *= share
     mean += inverse
-    return mean, roughness
+    return Refined(mean, roughness, grid.cell)
 
 
 def _enlarge(maps: list[FloatImage], cell: int, shape: tuple[int, ...]) -> list[FloatImage]:

@@ -25,8 +25,10 @@ def nearest_fill(sparse: NDArray[np.float32]) -> Nearest:
     if not measured.any():
         return Nearest(np.zeros_like(sparse), np.full(sparse.shape, np.inf, np.float32))
     distance, label = cv2.distanceTransformWithLabels(
-        np.where(measured, np.uint8(0), np.uint8(255)), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        (~measured).view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    by_label = np.zeros(int(label.max()) + 1, np.float32)
-    by_label[label[measured]] = sparse[measured]
-    return Nearest(by_label[label], np.asarray(distance, dtype=np.float32))
+    # Every measurement has a label of its own.
+    place = np.flatnonzero(measured)
+    by_label = np.zeros(len(place) + 1, np.float32)
+    by_label[label.take(place)] = sparse.take(place)
+    return Nearest(by_label.take(np.asarray(label, np.int32)), np.asarray(distance, dtype=np.float32))

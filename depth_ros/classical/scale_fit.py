@@ -250,8 +250,8 @@ def _local(
     source = np.where(correction.near > NEAR, np.uint8(Source.COMPLETED), np.uint8(Source.MONOCULAR))
     depth[~told] = np.where(inverse[~told] == 0, np.float32(np.inf), np.float32(np.nan))
     sigma[~told], source[~told] = np.nan, Source.NONE
-    kept = rows[correction.agree], columns[correction.agree]
-    source[kept] = Source.MEASURED
+    kept = (rows * sparse.shape[1] + columns)[correction.agree]
+    source.put(kept, Source.MEASURED)
     if paste_measured:
         paste(depth, sigma, sparse, kept)
     return Aligned(depth, sigma, source, Basis.FIELD, fit)

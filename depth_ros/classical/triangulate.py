@@ -67,12 +67,14 @@ def delaunay_edges(rows: NDArray[np.intp], columns: NDArray[np.intp], stretch: f
     width, height = int(x[-1]) + 2, int(y.max()) + 2
     mesh = cv2.Subdiv2D((0, 0, width, height))
     mesh.insert(np.column_stack([x, y]).astype(np.float32))  # type: ignore[call-overload]
-    ends = np.asarray(mesh.getEdgeList(), dtype=np.int64)
+    ends = np.ascontiguousarray(np.asarray(mesh.getEdgeList()).T, dtype=np.int64)
+    at_x, at_y = ends[0::2], ends[1::2]
     # The corners of OpenCV's all-embracing triangle lie outside of the image.
-    ends = ends[((ends >= 0) & (ends < (width, height) * 2)).all(axis=1)]
-    number = np.full((height, width), -1, np.int32)
-    number[y.astype(np.int64), x.astype(np.int64)] = order
-    return np.asarray(number[ends[:, 1::2], ends[:, 0::2]])
+    inside = (at_x >= 0) & (at_x < width) & (at_y >= 0) & (at_y < height)
+    kept = np.flatnonzero(inside[0] & inside[1])
+    number = np.empty(height * width, np.int32)
+    number[y.astype(np.int64) * width + x.astype(np.int64)] = order
+    return np.asarray(number.take((at_y * width + at_x).take(kept, axis=1)).T)
 
 
 def interpolate(
@@ -87,17 +89,19 @@ def interpolate(
     width = shape[1]
     if not len(edges):
         return Surface(np.zeros(shape, np.float32), np.zeros(shape, np.bool_))
-    upper = rows[edges[:, 0]] <= rows[edges[:, 1]]
-    top, bottom = np.where(upper, edges[:, 0], edges[:, 1]), np.where(upper, edges[:, 1], edges[:, 0])
-    span = rows[bottom] - rows[top]
+    start, end = edges[:, 0].astype(np.intp), edges[:, 1].astype(np.intp)
+    upper = rows.take(start) <= rows.take(end)
+    top, bottom = np.where(upper, start, end), np.where(upper, end, start)
+    span = rows.take(bottom) - rows.take(top)
     crossings = span + 1
-    step = np.arange(crossings.sum()) - np.repeat(np.cumsum(crossings) - crossings, crossings)
+    edge = np.repeat(np.arange(len(top)), crossings)
+    step = (np.arange(len(edge)) - (np.cumsum(crossings) - crossings).take(edge)).astype(np.float64)
     rise = np.maximum(span, 1)
-    place = (rows[top] * width + columns[top]).astype(np.float64)
-    place = _along(place, width + (columns[bottom] - columns[top]) / rise, crossings, step)
-    crossing = _along(value[top], (value[bottom] - value[top]) / rise, crossings, step)
+    place = (rows * width + columns).take(top).astype(np.float64)
+    place = _along(place, width + (columns.take(bottom) - columns.take(top)) / rise, edge, step)
+    crossing = _along(value.take(top), (value.take(bottom) - value.take(top)) / rise, edge, step)
     order = np.argsort(place)
-    place, crossing = place[order], crossing[order]
+    place, crossing = place.take(order), crossing.take(order)
     drawn, inside = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
     reached = slice(int(rows[top].min()), int(rows[bottom].max()) + 1)
     pixels = np.arange(reached.start * width, reached.stop * width, dtype=np.float64)
@@ -107,12 +111,12 @@ def interpolate(
 
 
 def _along(
-    start: NDArray[np.float64], slope: NDArray[np.float64], count: NDArray[np.intp], step: NDArray[np.intp]
+    start: NDArray[np.float64], slope: NDArray[np.float64], edge: NDArray[np.intp], step: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Walk down every edge, `count` rows each: its start plus the slope times the rows gone."""
-    walked = np.repeat(slope, count)
+    """Walk down every edge: its start plus the slope times the rows gone, at each of its crossings."""
+    walked = slope.take(edge)
     walked *= step
-    walked += np.repeat(start, count)
+    walked += start.take(edge)
     return walked
 
 

@@ -20,6 +20,11 @@ def _identity() -> FloatArray:
     return np.eye(3)
 
 
+def _is_close(found: FloatArray, wanted: FloatArray, relative: float, absolute: float) -> bool:
+    """Tell what np.allclose does, of finite values, in a tenth of its time."""
+    return bool((np.abs(found - wanted) <= absolute + relative * np.abs(wanted)).all())
+
+
 @dataclass(frozen=True, eq=False)
 class Camera:
     """A camera's calibration.
@@ -91,8 +96,8 @@ class Camera:
     @property
     def is_rectified(self) -> bool:
         """True when the raw image is already the rectified one: no distortion and no rectifying rotation."""
-        same_lens = self.P is None or bool(np.allclose(self.P[:, :3], self.K, rtol=1e-9, atol=1e-9))
-        return not self.D.any() and same_lens and bool(np.allclose(self.R, np.eye(3)))
+        same_lens = self.P is None or _is_close(self.P[:, :3], self.K, 1e-9, 1e-9)
+        return not self.D.any() and same_lens and _is_close(self.R, _identity(), 1e-5, 1e-8)
 
     def rectified(self) -> Camera:
         """Return the camera of the rectified image: K = P[:3,:3] if P is given, else K; no distortion."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,17 +52,17 @@ def decode_cloud(msg: Any, time_unit: str = "auto", scan_stamp: str = "start") -
     points = _points(msg)
     if not points.size:
         return PointCloud(np.empty((0, 3), np.float32))
-    xyz = _xyz(points)
-    keep = np.isfinite(xyz[:, 0]) & np.isfinite(xyz[:, 1]) & np.isfinite(xyz[:, 2])
-    if not keep.all():
-        kept = np.flatnonzero(keep)
-        xyz, points = xyz.take(kept, axis=0), points.take(kept)
-    intensity, ring = _first(points, _INTENSITY), _first(points, _RING)
+    axes = [points[name].astype(np.float32) for name in "xyz"]
+    keep = np.isfinite(axes[0]) & np.isfinite(axes[1]) & np.isfinite(axes[2])
+    kept = None if keep.all() else np.flatnonzero(keep)
+    if kept is not None:
+        axes = [values.take(kept) for values in axes]
+    intensity, ring, time = (_first(points, names, kept) for names in (_INTENSITY, _RING, _TIME))
     return PointCloud(
-        xyz,
+        _interleaved(axes),
         None if intensity is None else intensity.astype(np.float32),
         None if ring is None else _integers(ring, np.int32),
-        _time_ns(_first(points, _TIME), stamp_ns(msg.header.stamp), time_unit, scan_stamp),
+        _time_ns(time, stamp_ns(msg.header.stamp), time_unit, scan_stamp),
     )
 
 
@@ -130,16 +131,17 @@ def _fields(msg: Any) -> list[Any]:
     return fields
 
 
-def _xyz(points: NDArray[Any]) -> NDArray[np.float32]:
-    xyz = np.empty((len(points), 3), np.float32)
-    for column, name in enumerate("xyz"):
-        xyz[:, column] = points[name]
-    return xyz
+def _interleaved(columns: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return float32 [N,3] of three columns [N]."""
+    rows = cv2.merge(columns) if len(columns[0]) else np.empty(0)
+    return np.asarray(rows, dtype=np.float32).reshape(-1, 3)
 
 
-def _first(points: NDArray[Any], names: tuple[str, ...]) -> NDArray[Any] | None:
+def _first(points: NDArray[Any], names: tuple[str, ...], kept: NDArray[np.intp] | None) -> NDArray[Any] | None:
+    """Return the kept values of the first field of `names` that there is."""
     present = points.dtype.names or ()
-    return next((points[name] for name in names if name in present), None)
+    values = next((points[name] for name in names if name in present), None)
+    return values if values is None or kept is None else values.take(kept)
 
 
 def _integers(values: NDArray[Any], dtype: Any) -> NDArray[Any] | None:
@@ -147,26 +149,28 @@ def _integers(values: NDArray[Any], dtype: Any) -> NDArray[Any] | None:
     if values.dtype.kind == "f":
         values = np.rint(values.astype(np.float64))
     limits = np.iinfo(dtype)
-    if len(values) and not (values.min() >= limits.min and values.max() <= limits.max):
+    fits = np.can_cast(values.dtype, dtype) or not len(values)
+    if not fits and not (values.min() >= limits.min and values.max() <= limits.max):
         return None
     return values.astype(dtype)
 
 
 def _time_ns(values: NDArray[Any] | None, stamp: int, time_unit: str, scan_stamp: str) -> NDArray[np.int64] | None:
     """Return per-point time as nanoseconds from `stamp` (ns), by the rules that `decode_cloud` states."""
-    if values is None or not len(values) or not np.isfinite(values).all():
+    if values is None or not len(values) or (values.dtype.kind == "f" and not np.isfinite(values).all()):
         return None
-    unit, absolute = _time_rule(values.dtype, float(values.max()), time_unit)
+    earliest, latest = float(values.min()), float(values.max())
+    unit, absolute = _time_rule(values.dtype, latest, time_unit)
     scale, origin = _UNITS_NS[unit], stamp if absolute else 0
-    if max(abs(float(values.max())), abs(float(values.min()))) * scale > _LARGEST_NS:
+    if max(abs(latest), abs(earliest)) * scale > _LARGEST_NS:
         return None
     # Whole units and fractions apart: float64 cannot hold today's time to the nanosecond.
-    whole = values.astype(np.int64)
-    offsets: NDArray[np.int64] = (whole - origin // scale) * scale - origin % scale
+    whole: NDArray[np.int64] = values.astype(np.int64)
+    offsets = (whole - origin // scale) * scale - origin % scale if origin or scale != 1 else whole
     if values.dtype.kind == "f":
-        offsets += np.rint((values - whole) * float(scale)).astype(np.int64)
-    if scan_stamp == "end" and not absolute and offsets.max() > 0:
-        offsets -= offsets.max()
+        offsets = offsets + np.rint((values - whole) * float(scale)).astype(np.int64)
+    if scan_stamp == "end" and not absolute and (last := offsets.max()) > 0:
+        offsets -= last
     return offsets
 
 

@@ -164,15 +164,15 @@ def _depth_points(depth_map: DepthMap, stride: int, chosen: CloudFilter) -> NDAr
     xyz = depth_to_points(depth_map.depth, depth_map.camera, stride, hidden)
     source = depth_map.source[pick].astype("<u4")
     rgb = np.zeros_like(source) if depth_map.rgb is None else _packed_rgb(depth_map.rgb[pick])
-    points = np.empty((*source.shape, 6), np.float32)
-    planes = [xyz, rgb.view(np.float32), depth_map.sigma[pick], source.view(np.float32)]
-    cv2.mixChannels(planes, [points], [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])
-    return points.view(_DEPTH_POINT)[..., 0]
+    planes = [*np.moveaxis(xyz, -1, 0), rgb.view(np.float32), depth_map.sigma[pick], source.view(np.float32)]
+    points: NDArray[Any] = cv2.merge(planes).view(_DEPTH_POINT)[..., 0]
+    return points
 
 
 def _packed_rgb(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
     bgra = cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2BGRA)
-    packed: NDArray[np.uint32] = bgra.view("<u4")[..., 0] & np.uint32(0x00FFFFFF)
+    packed: NDArray[np.uint32] = bgra.view("<u4")[..., 0]
+    packed &= np.uint32(0x00FFFFFF)
     return packed
 
 

@@ -18,7 +18,7 @@ from depth_ros.errors import CompletionError
 from depth_ros.frame import DepthMap, Frame, Source
 from depth_ros.geometry.camera import Camera
 from depth_ros.geometry.distortion import rectify_image
-from depth_ros.geometry.lidar import SparseDepth, project_points, see_through_filter, see_through_window
+from depth_ros.geometry.lidar import SparseDepth, project_points, see_through_points
 from depth_ros.pipelines.guard import HeldOut, compare, hold_out, put_back, require_points
 
 WARM_SIZE = (1280, 384)
@@ -184,8 +184,10 @@ def warm_up(pipeline: Pipeline) -> None:
 def _sparse(frame: Frame, config: CompletionConfig) -> NDArray[np.float32]:
     if frame.sparse_depth is not None:
         return _checked(frame.sparse_depth, frame)
-    sparse = project(frame, config).depth
-    return see_through_filter(sparse, see_through_window(sparse)) if config.see_through else sparse
+    drawn = project(frame, config)
+    if config.see_through:
+        drawn.depth.put(see_through_points(drawn.depth, drawn.places), 0)
+    return drawn.depth
 
 
 def _checked(sparse: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:

@@ -29,7 +29,7 @@ class LearnedCompletion(ModelPipeline):
         """Measure `frame` and make its prior, and return what infers its depth."""
         measured = measure(frame, self._config, self._guard)
         with measured.watch.stage("prior"):
-            prior = complete(measured.sparse, measured.guide, paste_measured=False)
+            prior = complete(measured.sparse, measured.guide, paste_measured=False, with_sigma=False)
         if not (prior.source != Source.NONE).any():
             return partial(measured.depth_map, prior)
         return self._ask(_inputs(measured, prior), measured.watch, partial(self._conclude, measured, prior))
@@ -54,7 +54,7 @@ class LearnedCompletion(ModelPipeline):
                 "if this comes again, try precision f32 or model classical"
             )
         if self._config.paste_measured:
-            paste(depth, sigma, sparse, np.nonzero(source == Source.MEASURED))
+            paste(depth, sigma, sparse, np.flatnonzero(source == Source.MEASURED))
         return Completion(depth, sigma, source)
 
 
@@ -63,6 +63,6 @@ def _inputs(measured: Measured, prior: Completion) -> Arrays:
     return {
         "image": np.zeros((*measured.sparse.shape, 3), np.uint8) if guide is None else guide,
         "sparse_depth": measured.sparse,
-        "prior_depth": np.nan_to_num(prior.depth, nan=0.0),
+        "prior_depth": np.where(prior.source == Source.NONE, np.float32(0), prior.depth),
         "intrinsics": np.array(measured.frame.camera.intrinsics, np.float32),
     }

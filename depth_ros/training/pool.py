@@ -231,7 +231,7 @@ def _pack(rgb: NDArray[np.uint8], sparse: Sparse, depth: NDArray[np.float32], ca
 
 def make_prior(sparse: NDArray[np.float32], rgb: NDArray[np.uint8] | None) -> NDArray[np.float32]:
     """Return what the network corrects: the classical completion, guided by the image or not, m, 0 beyond coverage."""
-    return np.nan_to_num(complete(sparse, rgb, paste_measured=False).depth)
+    return np.nan_to_num(complete(sparse, rgb, paste_measured=False, with_sigma=False).depth)
 
 
 class Pool:

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from depth_ros.geometry import rigid
 from depth_ros.geometry.camera import Camera
-from depth_ros.geometry.lidar import project_points, see_through_filter, see_through_window
+from depth_ros.geometry.lidar import project_points, see_through_filter
 from depth_ros.synthetic.lidar import BEAM_DIVERGENCE, HALF_POWER, return_strength
 from depth_ros.synthetic.rays import Echoes, RangeView, probe, surfaces, view_beside
 from depth_ros.synthetic.shapes import FloatArray, Scene
@@ -91,7 +91,7 @@ def _measure(
     nearest = float(np.nanquantile(truth[::4, ::4], 0.05)) if np.isfinite(truth).any() else 1.0
     sparse = hide_parts(scan_view(scene, camera, T_world_cam, rays, offset, nearest, rng), rng)
     if rng.random() < FILTERED:
-        sparse = see_through_filter(sparse, see_through_window(sparse))
+        sparse = see_through_filter(sparse, None)
     return add_outliers(sparse, rng)
 
 

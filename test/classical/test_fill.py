@@ -36,6 +36,16 @@ def test_a_plane_between_scan_lines_is_exact(rgb: NDArray[np.uint8] | None) -> N
     np.testing.assert_allclose(found.depth[inner], truth[inner], rtol=2e-3)
 
 
+def test_without_sigma_the_depth_is_the_same() -> None:
+    sparse = scan_lines(plane())
+    whole = complete(sparse, noise_picture(), paste_measured=False)
+    prior = complete(sparse, noise_picture(), paste_measured=False, with_sigma=False)
+    np.testing.assert_array_equal(prior.depth, whole.depth)
+    np.testing.assert_array_equal(prior.source, whole.source)
+    assert np.isfinite(whole.sigma[whole.source != Source.NONE]).all()
+    assert np.isnan(prior.sigma).all()
+
+
 def test_measured_pixels_hold_their_return_and_say_so() -> None:
     sparse = scan_lines(plane() + np.random.default_rng(1).normal(0, 2, SHAPE).astype(np.float32).clip(-3, 3))
     found = complete(sparse, noise_picture())

@@ -34,9 +34,17 @@ def test_the_nearest_of_several_points_on_a_pixel_stays() -> None:
     assert sparse.point[24, 32] == 1
 
 
+def test_places_are_the_pixels_with_a_point() -> None:
+    xyz = RNG.uniform([-5, -5, 1], [5, 5, 9], (4000, 3)).astype(np.float32)
+    sparse = project_points(xyz, np.eye(4), CAMERA)
+    np.testing.assert_array_equal(sparse.places, np.flatnonzero(sparse.depth))
+    assert len(sparse.places) < len(sparse.pixel)
+
+
 def test_empty_scan_gives_an_empty_image() -> None:
     sparse = project_points(np.zeros((0, 3), np.float32), np.eye(4), CAMERA)
     assert not sparse.depth.any()
+    assert not len(sparse.places)
     assert (sparse.point == -1).all()
 
 
@@ -58,6 +66,14 @@ def test_filter_equals_the_written_rule_pixel_by_pixel() -> None:
             expected[v, u] = 0
     np.testing.assert_array_equal(see_through_filter(sparse), expected)
     assert 0 < (expected > 0).sum() < (sparse > 0).sum()
+
+
+def test_filter_takes_the_window_of_the_scan_when_it_is_given_none() -> None:
+    sparse = np.zeros((200, 200), np.float32)
+    sparse[10::40, ::3] = 5
+    sparse[60, 99] = 30
+    assert see_through_filter(sparse)[60, 99] == 30
+    assert see_through_filter(sparse, None)[60, 99] == 0
 
 
 def test_filter_of_nothing_is_nothing() -> None:

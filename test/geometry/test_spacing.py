@@ -29,7 +29,7 @@ def test_gap_and_direction_of_scan_lines(gap: int) -> None:
     found = spacing(measured)
     assert found.gap == pytest.approx(gap, rel=0.2)
     assert found.stretch > 1.9
-    assert line_spacing(measured) == (3.0, gap)
+    assert line_spacing(np.flatnonzero(measured), measured.shape) == (3.0, gap)
 
 
 def test_an_empty_area_does_not_widen_the_gap() -> None:
@@ -55,15 +55,33 @@ def test_random_points_have_no_direction() -> None:
 
 
 def test_see_through_window_follows_the_dense_lines_only() -> None:
-    depth = np.zeros((375, 1242), np.float32)
-    assert see_through_window(depth) == SEE_THROUGH_WINDOW
-    depth[100::5, ::3] = 10
-    assert see_through_window(depth) == SEE_THROUGH_WINDOW
-    sparse = np.zeros_like(depth)
-    sparse[100::24, ::3] = 10
-    assert see_through_window(sparse) == (25, 9)
-    sparse[200:300:5, ::3] = 10
-    assert see_through_window(sparse) == SEE_THROUGH_WINDOW
+    def window(measured: np.ndarray) -> tuple[int, int]:
+        return see_through_window(np.flatnonzero(measured), measured.shape)
+
+    measured = np.zeros((375, 1242), np.bool_)
+    assert window(measured) == SEE_THROUGH_WINDOW
+    measured[100::5, ::3] = True
+    assert window(measured) == SEE_THROUGH_WINDOW
+    sparse = np.zeros_like(measured)
+    sparse[100::24, ::3] = True
+    assert window(sparse) == (25, 9)
+    sparse[200:300:5, ::3] = True
+    assert window(sparse) == SEE_THROUGH_WINDOW
+
+
+def test_line_spacing_is_what_the_written_rule_says() -> None:
+    rng = np.random.default_rng(3)
+    for share in (0.02, 0.1, 0.5):
+        measured = rng.random((60, 90)) < share
+        rows, columns = np.nonzero(measured)
+        step = np.median(np.diff(columns)[np.diff(rows) == 0])
+        reach = round(step)
+        gaps = []
+        for column in range(0, 90, reach):
+            lines = np.asarray(measured[:, max(0, column - reach) : column + reach + 1].any(axis=1))
+            starts = np.flatnonzero(lines[1:] & ~lines[:-1])
+            gaps += np.diff(starts[starts >= rows[0] - 1]).tolist()
+        assert line_spacing(np.flatnonzero(measured), measured.shape) == (step, np.quantile(gaps, 0.25))
 
 
 def test_discs_bridge_gaps_up_to_twice_their_radius() -> None:
