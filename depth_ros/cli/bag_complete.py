@@ -6,7 +6,6 @@ import argparse
 import json
 import logging
 import statistics
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -14,6 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from depth_ros.cli.options import MODEL_HELP, add_engine, add_reading, chosen_completion, chosen_topics, open_chosen
+from depth_ros.cli.progress import watched
 from depth_ros.errors import BagError, DepthRosError, ModelError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     images, alone = _look(args.bag, topics, args.input)
     completion = _Completion(_pipeline(chosen_completion(args, args.model), alone))
     source = open_chosen(args, args.bag, lidar=not alone)
-    maps = completion.maps(_progress(source.samples(), images))
+    maps = completion.maps(watched(source.samples(), images, what="completing", unit="frames"))
     # The first depth comes before the output is touched: a source that gives none costs no bag that was there.
     first = next(maps, None)
     if first is None:
@@ -166,9 +166,3 @@ def _look(path: str, topics: dict[str, str] | None, kind: str) -> tuple[int | No
         chosen = choose_topics(bag, topics, lidar=not asked)
         images = None if chosen.image is None else bag.topics[chosen.image].total
         return images, asked or ("" if chosen.points or not chosen.image else f"{path} has no PointCloud2 topic")
-
-
-def _progress(samples: Iterable[Sample], total: int | None) -> Iterable[Sample]:
-    from tqdm import tqdm
-
-    return tqdm(samples, total=total, unit=" frames", disable=not sys.stderr.isatty())
