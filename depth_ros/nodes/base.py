@@ -14,7 +14,8 @@ from rclpy.node import Node
 from depth_ros.errors import BuildCancelledError, DepthRosError
 from depth_ros.nodes.channel import Channel
 from depth_ros.nodes.completer import CLOSE_PATIENCE_S, Completer, Frames
-from depth_ros.nodes.diagnostics import DiagnosticPublisher, Statistics
+from depth_ros.nodes.counts import Statistics
+from depth_ros.nodes.diagnostics import DiagnosticPublisher
 from depth_ros.nodes.drops import drops_counted
 from depth_ros.nodes.evidence import Evidence
 from depth_ros.nodes.graph import clocks, large_lost, other_nodes

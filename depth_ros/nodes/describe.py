@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from rclpy.lifecycle import LifecycleNode
 
-from depth_ros.nodes.diagnostics import STAGES
+from depth_ros.nodes.counts import STAGES
 from depth_ros.nodes.graph import type_name
 from depth_ros.nodes.outputs import KINDS
 from depth_ros.nodes.pairs import WHY

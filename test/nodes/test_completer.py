@@ -15,7 +15,7 @@ from depth_ros.frame import DepthMap, Frame
 from depth_ros.geometry.camera import Camera
 from depth_ros.nodes.channel import Work
 from depth_ros.nodes.completer import Completer
-from depth_ros.nodes.diagnostics import Statistics
+from depth_ros.nodes.counts import Statistics
 from depth_ros.nodes.frames import image_frame
 from depth_ros.nodes.inputs import ImageInput, InputPair
 from depth_ros.nodes.settings import UNGUARDED
