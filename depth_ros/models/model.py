@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Model:
     ) -> None:
         self.path, self.card = path, read_card(path)
         self._building, self._share = "", 0.0
+        self._goes_on: Callable[[], bool] = lambda: True
         least = self.card.size_multiple
         precision = self.card.precision_for(precision)
         self.engine = make_engine(path, engine, threads, (2 * least, 2 * least), precision, meanwhile=meanwhile)
@@ -78,6 +79,10 @@ class Model:
     def is_built(self, height: int, width: int) -> bool:
         """Whether an image of this size can be run without building the engine; raises as `run`."""
         return self.engine.is_built(shapes_at(self.engine.inputs, self._size_for(height, width)))
+
+    def build_while(self, goes_on: Callable[[], bool]) -> None:
+        """Cancel a slow build, from now on, once `goes_on` says no; it is asked from the thread that builds."""
+        self._goes_on = goes_on
 
     def build(self, height: int, width: int) -> None:
         """Build the engine for images of this size, unless that is done; raises as `run`."""
@@ -133,7 +138,7 @@ class Model:
 
     def _progressed(self, share: float) -> bool:
         self._share = share
-        return True
+        return self._goes_on()
 
     def _size_for(self, height: int, width: int) -> tuple[int, int]:
         wanted = padded_size((height, width), self.card.size_multiple)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from threading import Lock
 
 from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
-from depth_ros.errors import DepthRosError
+from depth_ros.errors import BuildCancelledError, DepthRosError
 from depth_ros.frame import DepthMap, Frame
 from depth_ros.pipelines.base import Finish, Pipeline
 
@@ -17,7 +18,7 @@ class Running(Pipeline):
     def __init__(self, pipeline: Pipeline) -> None:
         self._model = self._pipeline = pipeline
         self._lock, self._running = Lock(), Lock()
-        self._closed = False
+        self._closed = self._cancelled = False
         self.fault = ""
 
     @property
@@ -45,6 +46,14 @@ class Running(Pipeline):
         """Width and height of a made-up frame to warm up with."""
         return self._pipeline.warm_size
 
+    def build_while(self, goes_on: Callable[[], bool]) -> None:
+        """Cancel what is being built once `goes_on` says no, or when it is cancelled or closed."""
+        self._model.build_while(lambda: goes_on() and not self._cancelled)
+
+    def cancel(self) -> None:
+        """Cancel what is being built, and all that is to be built from now on."""
+        self._cancelled = True
+
     def prepare(self, frame: Frame) -> Finish:
         """Do the first half of what runs now."""
         return partial(self._finish, self._pipeline.prepare(frame))
@@ -57,7 +66,7 @@ class Running(Pipeline):
 
     def close(self) -> None:
         """Free the engine, also of a model that was given up; an inference that still runs does so at its end."""
-        self._closed = True
+        self._closed = self._cancelled = True
         self._free()
 
     def _finish(self, finish: Finish) -> DepthMap:
@@ -65,6 +74,8 @@ class Running(Pipeline):
             # An engine serves one thread, and one that was given up on may still be in it.
             with self._running:
                 depth_map = finish()
+        except BuildCancelledError:
+            raise
         except DepthRosError as error:
             self._failed(error)
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from numpy.typing import NDArray
@@ -40,6 +40,9 @@ class Runnable(Protocol):
 
     def is_built(self, height: int, width: int) -> bool:
         """Whether an image of this size can be run at once."""
+
+    def build_while(self, goes_on: Callable[[], bool]) -> None:
+        """Cancel a slow build once `goes_on` says no."""
 
     def build(self, height: int, width: int) -> None:
         """Make ready for images of this size."""
@@ -79,6 +82,10 @@ class ModelPipeline(Pipeline):
     def warm_size(self) -> tuple[int, int]:
         """Width and height of a made-up frame that the model takes."""
         return self._model.warm_size(*super().warm_size)
+
+    def build_while(self, goes_on: Callable[[], bool]) -> None:
+        """Cancel the build of the engine once `goes_on` says no."""
+        self._model.build_while(goes_on)
 
     def configured(self: Self, config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> Self:
         """Return this pipeline with other settings, its model shared."""
