@@ -50,8 +50,10 @@ class BagReader:
     recorded arrival times drive it. motion: the poses that deskew the scans, see `motion.Motion`. point_time: the
     LiDAR's times, as the node's `point_time_unit` and `scan_stamp`. counters: what the pairing counted, `undecodable`
     messages, pairs with `no_transform`, and scans left `undeskewed` for want of poses. faults: why a pair gave no
-    frame, a sentence each. Raises BagError.
+    frame, a sentence each. uncalibrated: whether a K of zeros will do. Raises BagError.
     """
+
+    uncalibrated = False
 
     def __init__(
         self,
@@ -98,15 +100,19 @@ class BagReader:
             if frame is not None:
                 yield Sample(f"{frame.stamp_ns}", frame, truths.at(frame.stamp_ns))
                 count += 1
-        self._report(topics, count, motion)
+        self._report(count, f"no {topics.points} within {self._pairing.sync_slop} s of {topics.image}")
+        self._report_motion(motion)
 
     def _check_complete(self, topics: Topics) -> None:
-        if topics.image is None:
-            raise BagError(f"{self.path}: no colour image topic (Image or CompressedImage): record the camera")
+        self._check_image(topics)
         if topics.camera_info is None:
             raise BagError(f"{self.path}: no CameraInfo for {topics.image}: record the camera_info topic beside it")
         if topics.points is None:
             raise BagError(f"{self.path}: no PointCloud2 topic: record the LiDAR's points")
+
+    def _check_image(self, topics: Topics) -> None:
+        if topics.image is None:
+            raise BagError(f"{self.path}: no colour image topic (Image or CompressedImage): record the camera")
 
     def _pairs(self, topics: Topics, motion: Motion) -> Iterator[InputPair]:
         pairer: Pairer[tuple[Any, Camera], Any] = Pairer(self._pairing)
@@ -162,13 +168,13 @@ class BagReader:
     def _first_camera(self, topics: Topics) -> Camera:
         info = self.bag.first(str(topics.camera_info))
         try:
-            return _image_camera(info, topics)
+            return self._image_camera(info, topics)
         except DepthRosError as error:
             raise BagError(f"{self.path}: {topics.camera_info}: {error}") from None
 
     def _camera(self, info: Any, topics: Topics) -> Camera | None:
         try:
-            return _image_camera(info, topics)
+            return self._image_camera(info, topics)
         except DepthRosError as error:
             self._count_fault(f"{topics.camera_info}: {error}")
             return None
@@ -184,14 +190,21 @@ class BagReader:
         self.counters[kind] += 1
         self._first_fault = self._first_fault or text
 
-    def _report(self, topics: Topics, count: int, motion: Motion) -> None:
-        counted = ", ".join(f"{name} {number}" for name, number in sorted(self.counters.items()))
+    def _image_camera(self, info: Any, topics: Topics) -> Camera:
+        camera = decode_camera(info, uncalibrated=self.uncalibrated)
+        return camera.rectified() if is_rectified(str(topics.image), camera) else camera
+
+    def _report(self, count: int, nothing: str) -> None:
+        """Log what could not be read; BagError when `count`, the frames that could, is 0; nothing: why, if unknown."""
         if count == 0:
-            what = self._first_fault or f"no {topics.points} within {self._pairing.sync_slop} s of {topics.image}"
-            raise BagError(f"{self.path}: gives no frame ({what}; {counted}): see `depth_ros bag info`")
+            counted = ", ".join(f"{name} {number}" for name, number in sorted(self.counters.items()))
+            what = "; ".join(filter(None, (self._first_fault or nothing, counted)))
+            raise BagError(f"{self.path}: gives no frame ({what}): see `depth_ros bag info`")
         if self._first_fault:
             bad = self.counters["undecodable"] + self.counters["no_transform"]
             _log.warning("%s: %d messages cannot be used; first: %s", self.path, bad, self._first_fault)
+
+    def _report_motion(self, motion: Motion) -> None:
         if motion.bad:
             _log.warning("%s: %d poses are not finite or no rotations: they are left out", self.path, motion.bad)
         if motion.undeskewed:
@@ -206,11 +219,6 @@ def read_static_transforms(bag: BagFile) -> StaticTransforms:
     for recorded in bag.messages(topics):
         transforms.add_message(decode_recorded(recorded))
     return transforms
-
-
-def _image_camera(info: Any, topics: Topics) -> Camera:
-    camera = decode_camera(info)
-    return camera.rectified() if is_rectified(str(topics.image), camera) else camera
 
 
 def _given_extrinsics(extrinsics: Extrinsics) -> FloatArray:

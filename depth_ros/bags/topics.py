@@ -29,10 +29,11 @@ class Topics:
     odometry: str | None = None
 
 
-def choose_topics(bag: BagFile, given: Mapping[str, str] | None = None) -> Topics:
+def choose_topics(bag: BagFile, given: Mapping[str, str] | None = None, *, lidar: bool = True) -> Topics:
     """Choose by type, and where several would do, the one whose camera_info sits beside it.
 
-    given: topics by role. Raises BagError when a given one is not there or has another type, and when no rule decides.
+    given: topics by role. lidar: whether points are looked for. Raises BagError when a given one is not there or has
+    another type, and when no rule decides.
     """
     given = dict(given or {})
     for role, topic in given.items():
@@ -41,7 +42,7 @@ def choose_topics(bag: BagFile, given: Mapping[str, str] | None = None) -> Topic
     image = given.get("image") or _choose_image(bag, infos)
     info = given.get("camera_info") or _choose_info(bag, image, infos)
     clouds = [topic for topic in _of_type(bag, (CLOUD_TYPE,)) if not _is_depth_output(topic)]
-    points = given.get("points") or _only(bag, "points", clouds)
+    points = (given.get("points") or _only(bag, "points", clouds)) if lidar else None
     truth = given.get("truth") or (TRUTH_TOPIC if TRUTH_TOPIC in bag.topics else None)
     return Topics(image, info, points, truth, given.get("odometry"))
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
-if TYPE_CHECKING:
-    from depth_ros.bags.sample import Sample
+from depth_ros.cli.progress import watched
 
 EXAMPLE = """examples:
   depth_ros bag from-kitti 2011_09_26/2011_09_26_drive_0005_sync drive_0005
@@ -40,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     """Convert, then say what was written and what was assumed."""
     from depth_ros.bags.kitti import kitti_to_bag
 
-    done = kitti_to_bag(args.folder, args.out, storage=args.storage, overwrite=args.overwrite, watch=_progress)
+    watch = partial(watched, what="writing", unit="frames")
+    done = kitti_to_bag(args.folder, args.out, storage=args.storage, overwrite=args.overwrite, watch=watch)
     if args.json:
         print(json.dumps({"bag": args.out, **done._asdict()}, indent=2))
         return 0
@@ -48,9 +47,3 @@ def run(args: argparse.Namespace) -> int:
     for remark in done.remarks:
         print(f"  {remark}")
     return 0
-
-
-def _progress(samples: Iterable[Sample], total: int) -> Iterable[Sample]:
-    from tqdm import tqdm
-
-    return tqdm(samples, total=total, unit=" frames", disable=not sys.stderr.isatty())

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from depth_ros.cli.options import add_extrinsics, add_topics, chosen_topics
+from depth_ros.cli.progress import watched
 
 if TYPE_CHECKING:
-    from depth_ros.bags.bag_file import Recorded
     from depth_ros.bags.summary import BagSummary, TopicSummary
 
 EXAMPLE = """examples:
@@ -40,7 +39,8 @@ def run(args: argparse.Namespace) -> int:
     """Read the bag once and print its summary."""
     from depth_ros.bags.summary import summarise
 
-    summary = summarise(args.bag, _progress, topics=chosen_topics(args.topic), extrinsics=args.extrinsics)
+    watch = partial(watched, what="reading", unit="messages")
+    summary = summarise(args.bag, watch, topics=chosen_topics(args.topic), extrinsics=args.extrinsics)
     print(json.dumps(summary.to_dict(), indent=2) if args.json else _text(summary))
     return 0
 
@@ -65,9 +65,3 @@ def _topic_line(topic: TopicSummary, width: int) -> str:
     gap = "" if topic.largest_gap_s is None else f"largest gap {topic.largest_gap_s:.3f} s"
     kind = topic.type_name.rpartition("/")[2]
     return f"  {topic.name:{width}}  {kind:15} {topic.count:7d}  {rate:>10}  {gap:22}  {topic.detail}".rstrip()
-
-
-def _progress(messages: Iterable[Recorded], total: int) -> Iterable[Recorded]:
-    from tqdm import tqdm
-
-    return tqdm(messages, total=total, unit=" messages", leave=False, disable=not sys.stderr.isatty())

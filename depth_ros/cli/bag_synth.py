@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Iterable
+from functools import partial
 from typing import Any
+
+from depth_ros.cli.progress import watched
 
 EXAMPLE = """examples:
   depth_ros bag synth STREET --seconds 10 --seed 3
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         speed=args.speed,
         storage=args.storage,
         overwrite=args.overwrite,
-        watch=_progress,
+        watch=partial(watched, what="rendering", unit="frames"),
     )
     if args.json:
         print(json.dumps({"bag": args.out, **made._asdict()}, indent=2))
@@ -71,9 +72,3 @@ def run(args: argparse.Namespace) -> int:
         f"a {args.lidar} LiDAR, {made.metres:.0f} m of the street of seed {args.seed}"
     )
     return 0
-
-
-def _progress(captures: Iterable[Any], total: int) -> Iterable[Any]:
-    from tqdm import tqdm
-
-    return tqdm(captures, total=total, unit=" frames", disable=not sys.stderr.isatty())

@@ -8,10 +8,12 @@ import os
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from depth_ros.cli.progress import watched
 from depth_ros.errors import EvaluationError, NodeError
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     out, clock = _prepared(args.out), _Clock()
     robot, depth, extrinsics = out / ROBOT_BAG, out / DEPTH_BAG, out / EXTRINSICS
     clock.say(f"synthesising a drive of {args.seconds:g} s (seed {args.seed})")
-    write_synthetic_bag(robot, args.seconds, args.seed)
+    write_synthetic_bag(robot, args.seconds, args.seed, watch=partial(watched, what="rendering", unit="frames"))
     write_bag_extrinsics(robot, extrinsics)
     clock.say("playing it: bag_player, completion_node and the recorder, three processes over DDS")
     drive(robot, depth, extrinsics, out / "logs", args.seconds)
@@ -76,9 +78,14 @@ def _scored(robot: Path, depth: Path, out: Path) -> Result:
 
     used = resolve("auto")
     others = [NEAREST] if used == CLASSICAL else [CLASSICAL, NEAREST]
-    live = score_recorded(depth, robot, method=f"{used}, live", folder=out, pictures=PICTURES)
+    drawn: dict[str, Any] = {
+        "folder": out,
+        "pictures": PICTURES,
+        "watch": partial(watched, what="scoring", unit="frames"),
+    }
+    live = score_recorded(depth, robot, method=f"{used}, live", **drawn)
     workers = os.cpu_count() or 1
-    beside = replay([open_source(robot)], others, EvaluationConfig(), workers=workers, folder=out, pictures=PICTURES)
+    beside = replay([open_source(robot)], others, EvaluationConfig(), workers=workers, **drawn)
     pictures = sorted([*live.pictures, *beside.pictures], key=lambda picture: picture.title.partition(":")[0])
     return replace(
         live,

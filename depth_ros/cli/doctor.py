@@ -19,6 +19,7 @@ from depth_ros.cli.findings import Finding, show
 EXAMPLE = """examples:
   depth_ros doctor
   depth_ros doctor --topics
+  depth_ros doctor --topics --input none
   depth_ros doctor --topics --image /camera/image_raw --camera-info /camera/camera_info --points /lidar/points"""
 WHEELS = "pip install ros-kilted-rclpy ros-kilted-rmw-fastrtps-cpp ros-kilted-sensor-msgs ros-kilted-diagnostic-msgs"
 LIBRARIES = {"numpy": "numpy", "cv2": "opencv-python-headless", "scipy": "scipy", "yaml": "PyYAML"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from depth_ros.cli.options import (
@@ -16,6 +16,7 @@ from depth_ros.cli.options import (
     open_chosen,
     whole,
 )
+from depth_ros.cli.progress import watched
 from depth_ros.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ INPUT_HELP = (
     "rings, points:N (random known pixels), file:NAME (sparse depth of an RGB-D folder), or none: depth of the image "
     "alone, by metric models (%(default)s)"
 )
+WATCH = partial(watched, what="scoring", unit="frames")
 HOLDOUT_HELP = "every N-th ring is given (4; where the source has a truth 1, all rings)"
 
 
@@ -111,7 +113,7 @@ def _replayed(args: argparse.Namespace, folder: Path | None) -> Result:
         folder=folder,
         pictures=args.pictures,
         workers=args.workers,
-        watch=_progress,
+        watch=WATCH,
     )
 
 
@@ -129,14 +131,8 @@ def _recorded(args: argparse.Namespace, folder: Path | None) -> Result:
         folder=folder,
         pictures=args.pictures,
         topics=chosen_topics(args.topic),
-        watch=_progress,
+        watch=WATCH,
     )
-
-
-def _progress(outcomes: Iterable[Any]) -> Iterable[Any]:
-    from tqdm import tqdm
-
-    return tqdm(outcomes, unit=" frames", leave=False, disable=not sys.stderr.isatty())
 
 
 def _phase(text: str) -> int:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
+from depth_ros.cli.progress import Tell, shown
 from depth_ros.errors import NodeError
 
 NODES = Path(__file__).parent.parent / "nodes"
@@ -44,8 +45,8 @@ def drive(bag: Path, recording: Path, extrinsics: Path, logs: Path, seconds: flo
     play = ["depth_ros.nodes.player", str(bag), "--clock", "--wait-for", *INPUTS.values()]
     record = ["depth_ros", "bag", "record", *OUTPUTS, "--out", str(recording)]
     with _running("recorder", record, logs, environment), _running("completion_node", node, logs, environment):
-        with _running("bag_player", play, logs, environment) as player:
-            _wait(player, logs / "bag_player.log", 60 + 3 * seconds)
+        with _running("bag_player", play, logs, environment) as player, shown("playing", "s", seconds) as tell:
+            _wait(player, logs / "bag_player.log", 60 + 3 * seconds, tell)
         sleep(SETTLE_S)
 
 
@@ -73,10 +74,11 @@ def _running(
             process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], log: Path, timeout: float) -> None:
-    deadline = monotonic() + timeout
+def _wait(process: subprocess.Popen[bytes], log: Path, timeout: float, tell: Tell) -> None:
+    start = monotonic()
     while process.poll() is None:
-        if monotonic() > deadline:
+        tell(monotonic() - start)
+        if monotonic() > start + timeout:
             raise NodeError(f"{log.stem} did not end within {timeout:.0f} s: {_last_line(log)} (all of it: {log})")
         sleep(0.1)
 

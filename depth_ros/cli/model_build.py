@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from depth_ros.cli.options import whole
+from depth_ros.cli.progress import Tell, shown
 from depth_ros.errors import EngineError
 
 if TYPE_CHECKING:
@@ -73,12 +72,17 @@ def run(args: argparse.Namespace) -> int:
     for text in args.size or [SIZE]:
         size = padded_size(parse_size(text), card.size_multiple)
         for images in sorted({1, args.cameras if _has_free_batch(engine) else 1}):
-            with _bar(f"{kind} {images} x {size[1]}x{size[0]}") as listen:
-                engine.on_progress = listen
+            with shown(f"{kind} {images} x {size[1]}x{size[0]}", "%", 100) as tell:
+                engine.on_progress = partial(_listen, tell)
                 rows.append(_built(engine, size, images, anew=args.anew))
     engine.close()
     print(json.dumps(rows, indent=1) if args.json else "\n".join(map(_line, rows)))
     return 0
+
+
+def _listen(tell: Tell, share: float) -> bool:
+    tell(round(100 * share))
+    return True
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -133,20 +137,3 @@ def _installed() -> str:
         if find_spec(kind) is not None:
             return kind
     raise EngineError("; ".join(ENGINES[kind].probe().reason for kind in kinds))
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[float], bool]]:
-    """Show a bar on a terminal; yields what it is told the share with."""
-    if not sys.stderr.isatty() or find_spec("tqdm") is None:
-        yield lambda _: True
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=100, desc=what, unit="%", leave=False) as bar:
-
-        def listen(share: float) -> bool:
-            bar.update(round(100 * share) - bar.n)
-            return True
-
-        yield listen

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from depth_ros.cli.progress import shown
 from depth_ros.errors import ExportError
 
 if TYPE_CHECKING:
@@ -124,17 +125,10 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _fetch(path: Path, url: str, sha256: str) -> Path:
-    from tqdm import tqdm
-
     from depth_ros.models.fetch import fetch
 
-    with tqdm(desc=path.name, unit="B", unit_scale=True, disable=None) as bar:
-
-        def progress(have: int, whole: int) -> None:
-            bar.total = whole or None
-            bar.update(have - bar.n)
-
-        return fetch(url, path, sha256, progress)
+    with shown(path.name, "MB") as tell:
+        return fetch(url, path, sha256, lambda have, whole: tell(have / 1e6, whole / 1e6))
 
 
 def _name(url: str) -> str:

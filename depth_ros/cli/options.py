@@ -53,8 +53,8 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     _add_choices(parser, InputConfig, "point_time_unit", "scan_stamp")
 
 
-def open_chosen(args: argparse.Namespace, path: str, sparse: str | None = None) -> FrameSource:
-    """Open a bag or a folder of frames as the options of `add_reading` say; sparse: as `bags.source.open_source`."""
+def open_chosen(args: argparse.Namespace, path: str, sparse: str | None = None, *, lidar: bool = True) -> FrameSource:
+    """Open a bag or a folder of frames as the options of `add_reading` say; the rest as `bags.source.open_source`."""
     from depth_ros.bags.reader import PointTime
     from depth_ros.bags.source import open_source
 
@@ -66,6 +66,7 @@ def open_chosen(args: argparse.Namespace, path: str, sparse: str | None = None) 
         sparse=sparse,
         motion=args.motion,
         point_time=point_time,
+        lidar=lidar,
     )
 
 

@@ -55,7 +55,7 @@ def _run(course: Course, args: argparse.Namespace) -> int:
     """Train, say where the weights are."""
     from pathlib import Path
 
-    from depth_ros.cli.train_pool import progress
+    from depth_ros.cli.train_pool import WATCH
 
     try:
         kind, train = course.load()
@@ -65,7 +65,7 @@ def _run(course: Course, args: argparse.Namespace) -> int:
         ) from None
     config = _config(args, kind)
     tell = partial(_tell, as_json=args.json)
-    facts = train(config, Path(args.out), resume=args.resume, tell=tell, watch=progress)
+    facts = train(config, Path(args.out), resume=args.resume, tell=tell, watch=WATCH)
     if args.json:
         print(json.dumps(facts, indent=2))
     elif facts["finished"]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
-from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from depth_ros.cli.options import whole
+from depth_ros.cli.progress import watched
 from depth_ros.errors import TrainingError
 
 EXAMPLE = """examples:
@@ -18,6 +18,7 @@ EXAMPLE = """examples:
 
 Shards that are there are kept: an interrupted pool goes on where it was, and a larger --samples adds to it. Training
 may start on the first shard; it takes in new ones as they appear."""
+WATCH = partial(watched, what="samples", unit="shards")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     except ImportError as error:
         raise TrainingError(f"a pool needs safetensors: pip install safetensors ({error})") from None
     build_pool(
-        args.out, args.samples, args.seed, workers=args.workers or os.cpu_count(), device=args.device, watch=progress
+        args.out, args.samples, args.seed, workers=args.workers or os.cpu_count(), device=args.device, watch=WATCH
     )
     pool = Pool(args.out)
     height, width = pool.size
@@ -55,10 +56,3 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print(f"{args.out}: {len(pool)} samples of {width}x{height}")
     return 0
-
-
-def progress(shards: Iterable[Any], total: int) -> Iterable[Any]:
-    """Show how many shards are made."""
-    from tqdm import tqdm
-
-    return tqdm(shards, total=total, desc="samples", unit=" shards", disable=not sys.stderr.isatty())

@@ -19,7 +19,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
-from depth_ros.errors import EngineError
+from depth_ros.errors import BuildCancelledError, EngineError
 
 Facts = Mapping[str, Any]
 """JSON values."""
@@ -113,7 +113,7 @@ class PlanCache:
     def lock(self, facts: Facts, go_on: Callable[[], bool] = lambda: True) -> Iterator[None]:
         """Be the only process that builds the plan of these facts; what a killed one left half written is removed.
 
-        go_on: is asked while another process builds. Raises EngineError when it says no.
+        go_on: is asked while another process builds. Raises BuildCancelledError when it says no.
         """
         key, start = key_of(facts), monotonic()
         with self._opened() as folder:
@@ -122,7 +122,7 @@ class PlanCache:
                 while not _locked(held):
                     if not go_on():
                         waited = monotonic() - start
-                        raise EngineError(f"gave up after {waited:.0f} s: another process builds the same plan")
+                        raise BuildCancelledError(f"gave up after {waited:.0f} s: another process builds the same plan")
                     sleep(POLL_S)
                 for name in os.listdir(folder):
                     if name.startswith(f".{key}."):

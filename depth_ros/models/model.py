@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from depth_ros.engines import golden
 from depth_ros.engines.base import Engine, image_size, shapes_at
 from depth_ros.engines.factory import make_engine
 from depth_ros.engines.onnx_file import is_quantised
-from depth_ros.errors import EngineError, ModelError
+from depth_ros.errors import BuildCancelledError, EngineError, ModelError
 from depth_ros.models.card import read_card
 from depth_ros.models.contract import check_answer, check_signature
 
@@ -47,6 +47,7 @@ class Model:
     ) -> None:
         self.path, self.card = path, read_card(path)
         self._building, self._share = "", 0.0
+        self._goes_on: Callable[[], bool] = lambda: True
         least = self.card.size_multiple
         self._threads, self._precision = threads, self.card.precision_for(precision)
         self.engine = make_engine(path, engine, threads, (2 * least, 2 * least), self._precision, meanwhile=meanwhile)
@@ -91,6 +92,10 @@ class Model:
     def is_built(self, height: int, width: int) -> bool:
         """Whether an image of this size can be run without building the engine; raises as `run`."""
         return self.engine.is_built(shapes_at(self.engine.inputs, self._size_for(height, width)))
+
+    def build_while(self, goes_on: Callable[[], bool]) -> None:
+        """Cancel a slow build, from now on, once `goes_on` says no; it is asked from the thread that builds."""
+        self._goes_on = goes_on
 
     def build(self, height: int, width: int) -> None:
         """Build the engine for images of this size, unless that is done; raises as `run`.
@@ -196,6 +201,9 @@ class Model:
                 self._batched = make_engine(self.path, kind, self._threads, None, self._precision)
                 self._batched.on_progress = self._progressed
             self._batched.fit(shapes_at(self.engine.inputs, size, self._most))
+        except BuildCancelledError:
+            self._close_batched()
+            raise
         except EngineError as error:
             self._give_up_batches(error)
 
@@ -212,7 +220,7 @@ class Model:
 
     def _progressed(self, share: float) -> bool:
         self._share = share
-        return True
+        return self._goes_on()
 
     def _size_for(self, height: int, width: int) -> tuple[int, int]:
         wanted = padded_size((height, width), self.card.size_multiple)

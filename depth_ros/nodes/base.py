@@ -11,10 +11,11 @@ from typing import Any
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 
-from depth_ros.errors import DepthRosError
+from depth_ros.errors import BuildCancelledError, DepthRosError
 from depth_ros.nodes.channel import Channel
 from depth_ros.nodes.completer import CLOSE_PATIENCE_S, Completer, Frames
-from depth_ros.nodes.diagnostics import DiagnosticPublisher, Statistics
+from depth_ros.nodes.counts import Statistics
+from depth_ros.nodes.diagnostics import DiagnosticPublisher
 from depth_ros.nodes.drops import drops_counted
 from depth_ros.nodes.evidence import Evidence
 from depth_ros.nodes.graph import clocks, large_lost, other_nodes
@@ -46,6 +47,7 @@ class DepthNode(TypedNode):
         self._place: Frames | None = None
         self._sensors: Sensors | None = None
         self._refused = ""
+        self._is_stopping: Callable[[], bool] = lambda: False
         self._completer: Completer | None = None
         self._log_handler = RosLogHandler(self.get_logger())
         self._settings = settings(self)
@@ -67,8 +69,13 @@ class DepthNode(TypedNode):
     def make_frames(self) -> Frames:
         """Open what makes frames of pairs; raises a DepthRosError when that cannot be had."""
 
-    def start(self) -> None:
-        """Configure and activate, unless the parameter `autostart` leaves that to a lifecycle manager."""
+    def start(self, is_stopping: Callable[[], bool] | None = None) -> None:
+        """Configure and activate, unless the parameter `autostart` leaves that to a lifecycle manager.
+
+        is_stopping: whether the process is to end, so that an engine that is being built in a transition is given up.
+        """
+        if is_stopping is not None:
+            self._is_stopping = is_stopping
         if self._settings.lifecycle.value.autostart and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
@@ -76,6 +83,10 @@ class DepthNode(TypedNode):
         """Build the pipeline and the publishers; FAILURE, with the reason logged, when that cannot be done."""
         try:
             self._build()
+        except BuildCancelledError as error:  # the process is to end: nothing is wrong
+            self.get_logger().info(f"not configured: {error}")
+            self._release()
+            return FAILURE
         except DepthRosError as error:
             self._refused = f"{error}; correct it, then configure again or restart"
         except Exception:  # rclpy swallows what a transition raises
@@ -106,32 +117,30 @@ class DepthNode(TypedNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free the pipeline and the publishers."""
+        """Free the pipeline and the publishers; what is still being built is cancelled."""
         self._release()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop and free everything, from any state."""
-        self._stop()
-        self._release()
+        """Stop and free everything, from any state; what is being built is cancelled."""
+        self._end()
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Return to unconfigured after a transition failed, so that it can be tried again."""
-        self._stop()
-        self._release()
+        self._end()
         return super().on_error(state)
 
     def destroy_node(self) -> None:
-        """End the threads of the completion before the node goes."""
-        self._stop()
-        self._release()
+        """End the threads of the completion before the node goes; what is being built is cancelled."""
+        self._end()
         self._log_handler.close()
         super().destroy_node()
 
     def _build(self) -> None:
         self._place = self.make_frames()
         self._pipeline = self.make_pipeline()
+        self._pipeline.build_while(lambda: not self._is_stopping())
         warm_up(self._pipeline)
         self._sensors = Sensors(self, self._settings, self._statistics)
         for name in unused_overrides(self):
@@ -204,6 +213,12 @@ class DepthNode(TypedNode):
     def _logger_of(self, camera: str) -> Any:
         logger = self.get_logger()
         return logger.get_child(camera.replace("/", ".")) if camera else logger
+
+    def _end(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.cancel()
+        self._stop()
+        self._release()
 
     def _stop(self) -> None:
         if self._sensors is not None:

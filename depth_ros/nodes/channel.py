@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rclpy.lifecycle import LifecycleNode
 
-from depth_ros.nodes.diagnostics import Statistics
+from depth_ros.nodes.counts import Statistics
 from depth_ros.nodes.evidence import Topic
 from depth_ros.nodes.inputs import CameraInput, InputPair, ScanInput
 from depth_ros.nodes.outputs import Outputs

@@ -44,7 +44,7 @@ def clock_causes(evidence: Evidence, *, needs_clock: bool) -> Iterator[Cause]:
 
 
 def _zero(topic: Topic) -> Cause:
-    text = f"the stamps of {topic.name} are zero, so that no pair can be made: let its driver fill header.stamp"
+    text = f"the stamps of {topic.name} are zero, so that nothing can be made of it: let its driver fill header.stamp"
     return Cause("stamp_zero", text, topic.name)
 
 

@@ -201,7 +201,7 @@ class Completer:
     def _tell_of_build(self, depth_map: DepthMap) -> None:
         left_out, self._left_out = self._left_out, 0
         height, width = depth_map.depth.shape
-        how = f"{left_out} pairs came meanwhile and were dropped (building)" if left_out else "no pair was lost"
+        how = f"{left_out} images came meanwhile and were dropped (building)" if left_out else "no image was lost"
         self._node.get_logger().info(
             f"the engine for {width}x{height} was built in {depth_map.timings[BUILD]:.1f} s: {how}"
         )
@@ -211,12 +211,12 @@ class Completer:
         is_latest = self._settings.pairing_config.queue_policy == "latest"
         if building := self._pipeline.building:
             self._left_out += 1
-            why = "queue_policy is latest: with all, queue_size pairs wait" if is_latest else "raise queue_size"
-            statistics.drop("building", f"{building} is being built, and pairs come meanwhile: {why}")
+            why = "queue_policy is latest: with all, queue_size images wait" if is_latest else "raise queue_size"
+            statistics.drop("building", f"{building} is being built, and images come meanwhile: {why}")
         elif is_latest:
             statistics.drop("superseded", "a newer image came before this one could be completed")
         else:
-            statistics.drop("queue_full", "completion is slower than the camera: queue_size pairs wait")
+            statistics.drop("queue_full", "completion is slower than the camera: queue_size images wait")
 
 
 def _camera(item: Work | Prepared | Completed) -> str:

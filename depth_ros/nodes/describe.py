@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from rclpy.lifecycle import LifecycleNode
 
-from depth_ros.nodes.diagnostics import STAGES
+from depth_ros.nodes.counts import STAGES
 from depth_ros.nodes.graph import type_name
 from depth_ros.nodes.outputs import KINDS
 from depth_ros.nodes.pairs import WHY
@@ -100,8 +100,8 @@ def _page(about: About, groups: Sequence[ParameterGroup[Any]], services: Sequenc
         _table(("reason", "meaning"), about.said({**WHY, **DROPS})),
         "## When nothing comes out",
         "Within 3 s of silence the node logs what is so of the following, each once, with names, figures and remedy "
-        "(what a line about drops has told is not told again; what recurs is told more and more seldom)"
-        + ("." if about.unlike >= OF_LIDAR else "; `depth_ros doctor --topics` tells the same from outside."),
+        "(what a line about drops has told is not told again; what recurs is told more and more seldom); `depth_ros "
+        "doctor --topics` tells the same from outside.",
         _table(("cause", "meaning"), about.said(CAUSES)),
     ]
     return "\n\n".join(sections) + "\n"

@@ -14,7 +14,7 @@ from depth_ros.nodes.evidence import Clocks, Publisher
 
 SUGGESTED = 3
 OUTPUT = re.compile("/depth/(image_rect|camera_info|points|sigma|source)$")
-"""What completion_node publishes, which nobody means as its input."""
+"""What the nodes of depth publish, which nobody means as their input."""
 
 
 def type_name(kind: Any) -> str:
@@ -36,14 +36,14 @@ def candidates(node: Node, topic: str, wanted: str) -> tuple[str, ...]:
 
 
 def topics_of_type(node: Node, wanted: str) -> set[str]:
-    """Return the topics of the type `wanted` that other nodes publish, without what completion_node makes."""
+    """Return the topics of the type `wanted` that other nodes publish, without what nodes of depth make."""
     # Not by topic: rclpy would remap the names of the topics as it does our own.
     found = {name for other in _others(node) for name, types in _published(node, *other) if wanted in types}
     return {name for name in found if not OUTPUT.search(name)}
 
 
-def completion_nodes(node: Node) -> set[str]:
-    """Return the names of the nodes that publish what completion_node does."""
+def depth_nodes(node: Node) -> set[str]:
+    """Return the names of the nodes that publish what a node of depth does."""
     return {
         _full_name(namespace, name)
         for name, namespace in _others(node)

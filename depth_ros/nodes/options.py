@@ -65,12 +65,14 @@ class RecordOptions:
 class InspectOptions:
     """Which inputs `depth_ros doctor --topics` looks at, and for how long (s).
 
-    extrinsics: YAML file as for completion_node's extrinsics_file; "": /tf. sync_slop: as the node's parameter (s).
+    camera_info, points: "": the node reads none. input: auto, or none: no LiDAR is to be looked at. extrinsics: YAML
+    file as for completion_node's extrinsics_file; "": /tf. sync_slop: as the node's parameter (s).
     """
 
     image: str = "image"
     camera_info: str = "camera_info"
     points: str = "points"
+    input: str = setting("auto", "auto: a LiDAR, if any; none: the camera alone", choices=("auto", "none"))
     seconds: float = setting(5.0, "how long to look (s)", low=2.0, high=DAY_S)
     extrinsics: str = ""
     sync_slop: float = setting(0.06, "largest distance in time between image and scan (s)", low=0.0, high=10.0)

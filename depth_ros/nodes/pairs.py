@@ -9,7 +9,7 @@ from time import monotonic_ns
 from rclpy.node import Node
 
 from depth_ros.config import PairingConfig
-from depth_ros.nodes.diagnostics import Statistics
+from depth_ros.nodes.counts import Statistics
 from depth_ros.nodes.drops import drops_counted
 from depth_ros.nodes.inputs import ImageInput, InputPair, ScanInput
 from depth_ros.nodes.qos import steady_timer

@@ -47,11 +47,11 @@ DROPS = {
     "no_transform": "no transform between LiDAR and camera",
     "too_sparse": "fewer than min_points of the scan fall into the image",
     "too_late": "the image is older than max_age",
-    "superseded": "a newer pair came first (`queue_policy: latest`)",
+    "superseded": "a newer image came first (`queue_policy: latest`)",
     "building": "came while the engine was built, as it is once for every image size: `queue_policy: all` lets "
-    "queue_size pairs wait",
-    "queue_full": "queue_size pairs wait for the completion (`queue_policy: all`)",
-    "no_subscribers": "the last listener left while the pair was in work",
+    "queue_size images wait",
+    "queue_full": "queue_size images wait for the completion (`queue_policy: all`)",
+    "no_subscribers": "the last listener left while the image was in work",
     "not_completed": "the completion refuses the frame, or fails on it",
     "not_subscribed": "an input could not be subscribed to",
     "internal": "an error in this package; `internal_<error>`: one that nobody thought of, with its traceback in the "

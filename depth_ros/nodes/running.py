@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 
 from depth_ros.config import NO_GUARD, CompletionConfig, GuardConfig
-from depth_ros.errors import DepthRosError
+from depth_ros.errors import BuildCancelledError, DepthRosError
 from depth_ros.frame import DepthMap, Frame
 from depth_ros.pipelines.base import Finish, Pipeline
 from depth_ros.pipelines.modelled import Outcome, finish_all
@@ -18,7 +18,7 @@ class Running(Pipeline):
     def __init__(self, pipeline: Pipeline) -> None:
         self._model = self._pipeline = pipeline
         self._lock, self._running = Lock(), Lock()
-        self._closed = False
+        self._closed = self._cancelled = False
         self.fault = ""
 
     @property
@@ -57,6 +57,14 @@ class Running(Pipeline):
             raise outcome
         return outcome
 
+    def build_while(self, goes_on: Callable[[], bool]) -> None:
+        """Cancel what is being built once `goes_on` says no, or when it is cancelled or closed."""
+        self._model.build_while(lambda: goes_on() and not self._cancelled)
+
+    def cancel(self) -> None:
+        """Cancel what is being built, and all that is to be built from now on."""
+        self._cancelled = True
+
     def prepare(self, frame: Frame) -> Finish:
         """Do the first half of what runs now; the second is to be done by `finish_all`."""
         return self._pipeline.prepare(frame)
@@ -67,7 +75,7 @@ class Running(Pipeline):
             # An engine serves one thread, and one that was given up on may still be in it.
             with self._running:
                 for outcome in finish_all(halves):
-                    if isinstance(outcome, DepthRosError):
+                    if isinstance(outcome, DepthRosError) and not isinstance(outcome, BuildCancelledError):
                         self._failed(outcome)
                     elif isinstance(outcome, DepthMap):
                         self._succeeded()
@@ -84,7 +92,7 @@ class Running(Pipeline):
 
     def close(self) -> None:
         """Free the engine, also of a model that was given up; an inference that still runs does so at its end."""
-        self._closed = True
+        self._closed = self._cancelled = True
         self._free()
 
     def _failed(self, error: DepthRosError) -> None:

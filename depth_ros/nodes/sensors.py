@@ -8,7 +8,7 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode
 
 from depth_ros.nodes.channel import Channel, Work
-from depth_ros.nodes.diagnostics import Statistics
+from depth_ros.nodes.counts import Statistics
 from depth_ros.nodes.drops import drops_counted
 from depth_ros.nodes.evidence import Topic
 from depth_ros.nodes.inputs import LidarInput, ScanInput

@@ -230,7 +230,7 @@ def _drops(evidence: Evidence) -> Iterator[Cause]:
     slower = sum(drop.times for reason, drop in evidence.drops.items() if reason in SUPERSEDED)
     # Before the first depth map that tells nothing: it takes longer than any other.
     if slower and evidence.outputs:
-        text = f"completion is slower than the camera, {slower} pairs were left out meanwhile: {_lighter(evidence)}"
+        text = f"completion is slower than the camera, {slower} images were left out meanwhile: {_lighter(evidence)}"
         yield Cause("superseded", text)
 
 
@@ -246,10 +246,10 @@ def _is_clue(reason: str) -> bool:
 def _remaining(evidence: Evidence) -> Iterator[Cause]:
     """Yield what is left when inputs, drops and clocks explain nothing."""
     if evidence.paired:
-        yield Cause("slow", f"pairs are made, and the first is still being completed: wait, or {_lighter(evidence)}")
+        yield Cause("slow", f"the first image is still being completed: wait, or {_lighter(evidence)}")
     elif evidence.topics and all(topic.received and topic.interval_s < SLOW_SENSOR_S for topic in evidence.topics):
         told = "; ".join(f"{reason}: {drop.text}" for reason, drop in evidence.drops.items()) or "nothing was dropped"
-        yield Cause("unexplained", f"every input arrives, and no pair comes of them ({told}): please report this line")
+        yield Cause("unexplained", f"every input arrives, and nothing comes of it ({told}): please report this line")
 
 
 def _since(before: Evidence, now: Evidence) -> Evidence:

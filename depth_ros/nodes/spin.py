@@ -59,7 +59,7 @@ def own_arguments(argv: Sequence[str]) -> list[str]:
 
 
 def run(make_node: Callable[[], Any], args: Sequence[str] | None) -> int:
-    """Make a node, call its `start` and spin it until SIGINT or SIGTERM.
+    """Make a node, call its `start` with what tells whether it is to end, and spin it until SIGINT or SIGTERM.
 
     Returns 0, or 1 after one line when it cannot start.
     """
@@ -100,7 +100,7 @@ def _run(make_node: Callable[[], Any], args: Sequence[str] | None) -> None:
         try:
             warn_of_mixed_ros(node.get_logger())
             executor.add_node(node)
-            node.start()
+            node.start(stop.is_set)
             while not stop.is_set():
                 _spin_once(node, executor, stop)
         finally:

@@ -55,6 +55,9 @@ class Pipeline(ABC):
         """Width and height of a made-up frame to warm up with."""
         return WARM_SIZE
 
+    def build_while(self, goes_on: Callable[[], bool]) -> None:  # noqa: B027 (most build nothing)
+        """Cancel what is being built, from now on, once `goes_on` says no; that is a BuildCancelledError of a frame."""
+
     def process(self, frame: Frame) -> DepthMap:
         """Return the dense depth of one frame, stamped as its image.
 

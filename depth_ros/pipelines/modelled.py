@@ -47,6 +47,9 @@ class Runnable(Protocol):
     def is_built(self, height: int, width: int) -> bool:
         """Whether an image of this size can be run at once."""
 
+    def build_while(self, goes_on: Callable[[], bool]) -> None:
+        """Cancel a slow build once `goes_on` says no."""
+
     def build(self, height: int, width: int) -> None:
         """Make ready for images of this size."""
 
@@ -164,6 +167,10 @@ class ModelPipeline(Pipeline):
     def at_once(self, waiting: int) -> int:
         """Return how many of so many prepared frames that go together to infer at once."""
         return self._model.at_once(waiting)
+
+    def build_while(self, goes_on: Callable[[], bool]) -> None:
+        """Cancel the build of the engine once `goes_on` says no."""
+        self._model.build_while(goes_on)
 
     def configured(self: Self, config: CompletionConfig, guard: GuardConfig = NO_GUARD) -> Self:
         """Return this pipeline with other settings, its model shared."""

@@ -10,16 +10,16 @@ import torch
 
 from depth_ros.errors import TrainingError
 from depth_ros.networks.metric import CANVAS_MULTIPLE, MetricNet
-from depth_ros.training.checkpoint import BEST, LAST, Facts, load_tensors
+from depth_ros.training.checkpoint import Facts
 from depth_ros.training.config import MetricConfig
 from depth_ros.training.logs import Tell
 from depth_ros.training.metric_dataset import MetricSamples
 from depth_ros.training.metric_objective import metric_loss
 from depth_ros.training.metric_pool import build_metric_pool
 from depth_ros.training.metric_validate import MetricValidator, real_pictures, synthetic_pictures
-from depth_ros.training.pool import Watch, count_samples
+from depth_ros.training.pool import Watch
 from depth_ros.training.processes import Processes
-from depth_ros.training.run import VALIDATION, VALIDATION_SEED, take_weights
+from depth_ros.training.run import VALIDATION, outcome, prepare_pool, take_weights
 from depth_ros.training.trainer import Trainer
 
 INPUTS = ("image", "seen", "centre")
@@ -38,7 +38,7 @@ def train_metric(
         raise TrainingError(f"canvas {config.canvas}: height and width must be multiples of {CANVAS_MULTIPLE}")
     with Processes(config.device) as processes:
         if processes.first:
-            prepare_pool(config, watch)
+            prepare_pool(config, build_metric_pool, watch)
         processes.wait()
         torch.manual_seed(config.seed)
         samples = MetricSamples(
@@ -65,18 +65,7 @@ def train_metric(
         )
         finished = trainer.run()
         processes.wait()
-    _, facts = load_tensors(out / LAST)
-    best = out / BEST
-    return {**facts, "finished": finished, "out": str(out), "weights": str(best if best.exists() else out / LAST)}
-
-
-def prepare_pool(config: MetricConfig, watch: Watch | None = None) -> None:
-    """Make the pool where there is no sample, and the held-out samples where they are too few."""
-    pool = Path(config.pool)
-    if not count_samples(pool):
-        build_metric_pool(pool, config.pool_samples, config.pool_seed, watch=watch)
-    if config.validation_samples:
-        build_metric_pool(pool / VALIDATION, config.validation_samples, config.pool_seed + VALIDATION_SEED, watch=watch)
+    return outcome(out, finished=finished)
 
 
 def _validator(config: MetricConfig) -> MetricValidator | None:

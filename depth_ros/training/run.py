@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -36,7 +37,7 @@ def train_completion(
     """
     with Processes(config.device) as processes:
         if processes.first:
-            prepare_pool(config, watch)
+            prepare_pool(config, build_pool, watch)
         processes.wait()
         torch.manual_seed(config.seed)
         network = CompletionNet()
@@ -54,9 +55,7 @@ def train_completion(
         )
         finished = trainer.run()
         processes.wait()
-    _, facts = load_tensors(out / LAST)
-    best = out / BEST
-    return {**facts, "finished": finished, "out": str(out), "weights": str(best if best.exists() else out / LAST)}
+    return outcome(out, finished=finished)
 
 
 def take_weights(network: nn.Module, config: RunConfig, out: Path, *, resume: bool) -> None:
@@ -65,16 +64,23 @@ def take_weights(network: nn.Module, config: RunConfig, out: Path, *, resume: bo
         load_weights(config.weights, network)
 
 
-def prepare_pool(config: TrainConfig, watch: Watch | None = None) -> None:
+def outcome(out: Path, *, finished: bool) -> Facts:
+    """Return the facts of the last weights in `out`, with `finished`, `weights` (the best file) and `out`."""
+    _, facts = load_tensors(out / LAST)
+    best = out / BEST
+    return {**facts, "finished": finished, "out": str(out), "weights": str(best if best.exists() else out / LAST)}
+
+
+def prepare_pool(config: RunConfig, build: Callable[..., None], watch: Watch | None = None) -> None:
     """Make the pool where there is no sample, and the held-out samples where they are too few.
 
     A pool that is there in part is trained on as it is, and that is logged.
     """
     pool = Path(config.pool)
     if not count_samples(pool):
-        build_pool(pool, config.pool_samples, config.pool_seed, watch=watch)
+        build(pool, config.pool_samples, config.pool_seed, watch=watch)
     if config.validation_samples:
-        build_pool(pool / VALIDATION, config.validation_samples, config.pool_seed + VALIDATION_SEED, watch=watch)
+        build(pool / VALIDATION, config.validation_samples, config.pool_seed + VALIDATION_SEED, watch=watch)
 
 
 def _validator(config: TrainConfig, tell: Tell) -> CompletionValidator | None:

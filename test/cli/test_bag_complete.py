@@ -126,9 +126,11 @@ def test_a_source_without_frames_costs_no_earlier_bag(
     street: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     earlier = copy(street, tmp_path / "earlier")
-    blind = copy(street, tmp_path / "blind", without=("/lidar/points",))
-    assert main(["bag", "complete", str(blind), "--out", str(earlier), "--overwrite"]) == 1
-    assert "no PointCloud2 topic" in capsys.readouterr().err
+    for without, text in (("/lidar/points", "no PointCloud2 topic"), (IMAGE, "no colour image topic")):
+        blind = copy(street, tmp_path / f"blind{len(text)}", without=(without,))
+        command = ["bag", "complete", str(blind), "--out", str(earlier), "--overwrite", "--model", "classical"]
+        assert main(command) == 1
+        assert text in capsys.readouterr().err
     assert stamps(earlier, IMAGE) == stamps(street, IMAGE)
 
 

@@ -23,6 +23,8 @@ def came(name: str, kind: str, detail: str) -> Any:
 
 
 FOUND = inspection.Inspection(
+    "completion_node",
+    "",
     "the only ones",
     [
         came("/image", IMAGES[0], "160x120 rgb8"),
@@ -33,6 +35,7 @@ FOUND = inspection.Inspection(
     12.4,
     48,
     "from 'lidar' to 'camera': 900 pixels of the image are measured",
+    "",
     "/depth/image_rect",
     ["/completion_node"],
     1,
@@ -88,6 +91,28 @@ def test_a_cause_is_told_with_its_remedy_and_exits_1(
     ]
 
 
+def test_a_camera_alone_is_told_of_monocular_node_and_never_of_lidar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = replace(
+        FOUND, node="monocular_node", inputs=FOUND.inputs[:2], gap_ms=None, transform="", makers=[], drops={}
+    )
+    monkeypatch.setattr(inspection, "inspect", lambda _options, _given: alone)
+    assert main(["doctor", "--topics", "--input", "none"]) == 0
+    out = capsys.readouterr().out
+    assert f"[ ok ] {'camera':9s} {'usable images':22s} 48" in out
+    assert "nobody publishes it: no monocular_node runs yet" in out
+    assert out.endswith("monocular_node would publish depth\n")
+    assert not any(word in out for word in ("completion_node", "pair", "transform", "scan", "focal"))
+    found = replace(alone, focal="/info has a K of zeros", running="robot/monocular_node")
+    monkeypatch.setattr(inspection, "inspect", lambda _options, _given: found)
+    assert main(["doctor", "--topics"]) == 0
+    out = capsys.readouterr().out
+    assert "unknown: /info has a K of zeros\n" in out
+    assert "robot/monocular_node is not configured, or its output is remapped" in out
+    assert out.endswith("monocular_node would publish depth, if its model has a focal head\n")
+
+
 def test_a_look_too_short_for_a_cause_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,6 +152,13 @@ def test_in_an_empty_domain_it_is_alone(monkeypatch: pytest.MonkeyPatch, capfd: 
     out = capfd.readouterr().out
     assert "no other ROS node is seen" in out
     assert "completion_node would be silent" in out
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("option", ["--points", "--extrinsics", "--sync-slop"])
+def test_no_lidar_and_one_is_one_line(option: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--topics", "--input", "none", option, "0.1"]) == 1
+    assert f"--input none looks at no LiDAR, and {option} is about one" in capfd.readouterr().err
 
 
 @pytest.mark.live

@@ -32,7 +32,7 @@ def test_points_of_an_rgbd_folder_on_the_command_line(
     assert lines[0].split()[:3] == ["method", "MAE", "[mm]"]
     methods = list(dict.fromkeys([resolve("auto"), "classical", "nearest"]))
     assert [line.split()[0] for line in lines[1:]] == methods
-    assert err.strip() == f"report: {report / 'report.html'}"
+    assert err.splitlines()[-1] == f"report: {report / 'report.html'}"
     facts = json.loads(numbers.read_text())["facts"]
     assert facts["given"] == "200 random known pixels"
     assert facts.get("models", "classical").startswith(methods[0])

@@ -11,7 +11,7 @@ import pytest
 
 from depth_ros.geometry.camera import Camera
 from depth_ros.messages.decode import decode_array
-from depth_ros.nodes.diagnostics import MISSED
+from depth_ros.nodes.counts import MISSED
 from depth_ros.nodes.factory import make
 from depth_ros.nodes.inputs import WAITING_IMAGES
 from depth_ros.nodes.outputs import KINDS

@@ -13,7 +13,7 @@ from depth_ros.errors import EngineError
 from depth_ros.frame import Frame
 from depth_ros.geometry.camera import Camera
 from depth_ros.nodes import fallback
-from depth_ros.nodes.diagnostics import Statistics
+from depth_ros.nodes.counts import Statistics
 from depth_ros.nodes.fallback import PATIENCE, Fallback
 from depth_ros.nodes.health import Finding, Level
 from depth_ros.pipelines.completion import ClassicalCompletion

@@ -15,7 +15,7 @@ from depth_ros.frame import PointCloud
 from depth_ros.geometry.camera import Camera
 from depth_ros.messages.encode import encode_cloud, encode_image
 from depth_ros.nodes.config import InputConfig
-from depth_ros.nodes.diagnostics import Statistics
+from depth_ros.nodes.counts import Statistics
 from depth_ros.nodes.factory import make
 from depth_ros.nodes.inputs import CameraInput, LidarInput
 from depth_ros.nodes.pairs import Pairs

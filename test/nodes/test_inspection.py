@@ -16,7 +16,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
 from depth_ros.messages.encode import encode_image
-from depth_ros.nodes import inspection
+from depth_ros.nodes import placing
 from depth_ros.nodes.extrinsics import Changes, StaticExtrinsics
 from depth_ros.nodes.factory import make
 from depth_ros.nodes.inspection import Inspection, Inspector, inspect
@@ -28,6 +28,7 @@ MS = 1_000_000
 LOOKS_AHEAD = "extrinsics: {lidar: {parent: camera, child: lidar, xyz: [0, 0, 0], quat: [0.5, -0.5, 0.5, 0.5]}}"
 LOOKS_BACK = "extrinsics: {lidar: {parent: camera, child: lidar, xyz: [0, 0, 0], quat: [0.5, 0.5, -0.5, 0.5]}}"
 OPTIONS = InspectOptions()
+ALONE = InspectOptions(points="")
 
 
 class Patient:
@@ -104,7 +105,7 @@ def test_without_extrinsics_or_tf2_it_says_what_to_give(
     def absent(*_: object) -> None:
         raise TfMissingError("no tf2_ros")
 
-    monkeypatch.setattr(inspection, "make_extrinsics", absent)
+    monkeypatch.setattr(placing, "make_extrinsics", absent)
     subject = patient()
     found = subject.run(everything(subject.probe))
     assert not found.would_output
@@ -115,7 +116,7 @@ def test_without_extrinsics_or_tf2_it_says_what_to_give(
 def test_a_missing_transform_is_told_with_both_frames(
     patient: Callable[..., Patient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspection, "make_extrinsics", lambda *_: StaticExtrinsics([], Changes(None)))
+    monkeypatch.setattr(placing, "make_extrinsics", lambda *_: StaticExtrinsics([], Changes(None)))
     subject = patient()
     found = subject.run(everything(subject.probe))
     assert names(found) == ["no_transform"]
@@ -171,6 +172,54 @@ def test_a_faulty_message_is_named(patient: Callable[..., Patient], fault: str) 
         probe.send_image(stamp, picture)
 
     assert names(subject.run(turn, 40 if fault == "no_camera_info" else 12)) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("fault", "causes"),
+    [
+        ("", []),
+        ("no_camera_info", ["no_camera_info"]),
+        ("bad_image", ["bad_image", "stamp_zero"]),
+        ("camera_info_size", ["camera_info_size"]),
+    ],
+)
+def test_images_alone_need_no_lidar(patient: Callable[..., Patient], fault: str, causes: list[str]) -> None:
+    subject = patient(ALONE)
+    probe = subject.probe
+    probe.node.destroy_publisher(probe.inputs.pop("points"))
+
+    def turn(stamp: int) -> None:
+        if fault != "no_camera_info":
+            probe.send_info(stamp)
+        size = (60, 80, 3) if fault == "camera_info_size" else (120, 160, 3)
+        stamp = 0 if fault == "bad_image" else stamp
+        probe.send_image(stamp, encode_image(make, stamp, "camera", np.zeros(size, np.uint8), "rgb8"))
+
+    found = subject.run(turn, 40 if fault == "no_camera_info" else 12)
+    assert (found.node, names(found), found.would_output) == ("monocular_node", causes, not causes)
+    assert [came.topic.name for came in found.inputs] == ["/camera_info", "/image"]
+    assert (found.pairs > 5) == (not causes)
+    assert found.focal == ""
+    for cause in found.causes:
+        assert not any(word in cause.text for word in ("LiDAR", "scan", "points", "transform", "pair")), cause.text
+
+
+@pytest.mark.parametrize("reads_info", [True, False])
+def test_an_unknown_focal_length_is_said_and_is_no_cause(patient: Callable[..., Patient], reads_info: bool) -> None:
+    subject = patient(ALONE if reads_info else replace(ALONE, camera_info=""))
+    probe = subject.probe
+    probe.node.destroy_publisher(probe.inputs.pop("points"))
+    info = probe.inputs["camera_info"] if reads_info else probe.inputs.pop("camera_info")
+
+    def turn(stamp: int) -> None:
+        info.publish(CameraInfo(width=160, height=120))
+        probe.send_image(stamp)
+
+    found = subject.run(turn)
+    assert (names(found), found.would_output) == ([], True)
+    assert found.focal == (
+        "/camera_info has a K of zeros" if reads_info else "the node reads no CameraInfo (calibration: none)"
+    )
 
 
 def test_a_topic_of_another_type(patient: Callable[..., Patient], domain: int) -> None:

@@ -13,7 +13,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from depth_ros.errors import EngineError
-from depth_ros.nodes import base, diagnostics, silence
+from depth_ros.nodes import base, counts, silence
 from depth_ros.nodes.completion import CompletionNode
 from depth_ros.nodes.fallback import Fallback
 from depth_ros.nodes.outputs import Outputs
@@ -111,7 +111,7 @@ def test_extrinsics_parameters_are_refused_when_they_come_from_elsewhere(make_no
     assert "come from file" in answer.reason
 
 
-def counts(node: Any) -> tuple[int, ...]:
+def held(node: Any) -> tuple[int, ...]:
     kinds = (node.publishers, node.subscriptions, node.timers, node.clients, node.services, node.guards)
     return (active_count(), *(len(list(kind)) for kind in kinds))
 
@@ -128,16 +128,16 @@ def test_20_rounds_leave_nothing_behind(make_node: Any, monkeypatch: pytest.Monk
     monkeypatch.setattr(Outputs, "listeners", lambda _: 1)
     link = {"extrinsics.lidar.parent": "camera", "extrinsics.lidar.child": "lidar"}
     node = make_node(autostart=False, model="classical", cameras=["front", "rear"], lidars=["top", "left"], **link)
-    before = counts(node)
+    before = held(node)
     for _ in range(20):
         assert node.trigger_configure() == SUCCESS
         assert node.trigger_activate() == SUCCESS
         node._follow_demand()
         assert all(channel.is_open for channel in node._sensors.channels.values())
-        assert counts(node) > before
+        assert held(node) > before
         assert node.trigger_deactivate() == SUCCESS
         assert node.trigger_cleanup() == SUCCESS
-        assert counts(node) == before
+        assert held(node) == before
     assert len(closed) == 20
 
 
@@ -145,7 +145,7 @@ def test_a_configure_that_fails_half_way_leaves_nothing_behind(
     make_node: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     node = make_node(autostart=False, model="classical")
-    before = counts(node)
+    before = held(node)
 
     def no_engine(_: Any) -> None:
         raise EngineError("no room on the device: free some")
@@ -158,7 +158,7 @@ def test_a_configure_that_fails_half_way_leaves_nothing_behind(
             patch.setattr(base, "warm_up", failing)
             assert node.trigger_configure() == FAILURE
         assert state(node) == "unconfigured"
-        assert counts(node) == before
+        assert held(node) == before
     assert "no room on the device" in capfd.readouterr().err
     assert node.trigger_configure() == SUCCESS
 
@@ -193,7 +193,7 @@ def test_transitions_in_every_order(make_node: Any) -> None:
 def test_silence_counts_from_the_activation(make_node: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What looks once a second sees an active node each time, although it was active for moments only."""
     now = [100.0]
-    for module in (silence, diagnostics):
+    for module in (silence, counts):
         monkeypatch.setattr(module, "monotonic", lambda: now[0])
     monkeypatch.setattr(SilenceWatch.__init__, "__defaults__", (lambda: now[0],))
     monkeypatch.setattr(Outputs, "listeners", lambda _: 1)

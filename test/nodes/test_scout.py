@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from depth_ros.nodes.completion import CompletionNode
 from depth_ros.nodes.inspection import inspect
+from depth_ros.nodes.monocular import MonocularNode
 from depth_ros.nodes.options import InspectOptions
 from depth_ros.nodes.scout import Scout
 
@@ -90,13 +91,79 @@ def test_a_running_node_is_asked_first(scout: Scout, driver: Any) -> None:
         node.destroy_node()
 
 
-def test_a_node_without_lidar_is_not_asked(scout: Scout, driver: Any) -> None:
+def told(name: str, *topics: str) -> DiagnosticStatus:
+    values = [KeyValue(key=f"{topic}_topic", value=f"/{name}/{topic}") for topic in topics]
+    return DiagnosticStatus(name=name, message="all is well", values=values)
+
+
+def test_of_nodes_with_and_without_lidar_the_one_is_asked_that_is_meant(ros: None) -> None:  # noqa: ARG001
+    both = DiagnosticArray(status=[told("a", "image", "camera_info"), told("b", "image", "camera_info", "points")])
+    for lidar, name in ((None, "b"), (True, "b"), (False, "a")):
+        scout = Scout(lidar=lidar)
+        scout._hear(both)
+        inputs = scout.inputs()
+        assert (inputs.running, inputs.lidar) == (name, name == "b")
+        assert inputs.topics["image"] == f"/{name}/image"
+        assert ("points" in inputs.topics) == inputs.lidar
+        scout.destroy_node()
+
+
+def test_a_node_without_lidar_is_not_asked_where_one_is_meant(ros: None, driver: Any) -> None:  # noqa: ARG001
     for topic, kind in KINDS.items():
         driver.create_publisher(kind, topic, 1)
-    status = DiagnosticStatus(name="mono", values=[KeyValue(key="image_topic", value="/mono/image")])
-    scout._hear(DiagnosticArray(status=[status]))
+    scout = Scout(lidar=True)
+    scout._hear(DiagnosticArray(status=[told("mono", "image")]))
     assert hear(scout, dict(zip(("image", "camera_info", "points"), KINDS, strict=True))).startswith("the only")
     assert not scout.is_done
+    scout.destroy_node()
+
+
+def test_a_running_monocular_node_is_asked(scout: Scout, driver: Any) -> None:
+    for topic, kind in KINDS.items():
+        driver.create_publisher(kind, topic, 1)
+    given = {"calibration": "none", "cameras": ["left"], "autostart": False}
+    parameters = [Parameter(name, value=value) for name, value in given.items()]
+    node = MonocularNode(parameter_overrides=parameters, namespace="robot")
+    try:
+        text = hear(scout, {"image": "/robot/left/image"}, node)
+        assert text == "those of the running robot/monocular_node: left, which says: not active"
+        inputs = scout.inputs()
+        assert (inputs.lidar, inputs.running) == (False, "robot/monocular_node")
+        assert inputs.output == "/robot/left/depth/image_rect"
+    finally:
+        node.destroy_node()
+
+
+def test_where_no_cloud_is_published_a_camera_is_looked_at_alone(scout: Scout, driver: Any) -> None:
+    driver.create_publisher(CompressedImage, "/cam/rgb/compressed", 1)
+    text = hear(scout, {"image": "/cam/rgb/compressed", "camera_info": "/cam/camera_info"})
+    assert "no cloud is published, so monocular_node is meant" in text
+    driver.create_publisher(CameraInfo, "/info", 1)
+    hear(scout, {"image": "/cam/rgb/compressed", "camera_info": "/info"})
+    driver.create_publisher(CompressedImage, "/right/compressed", 1)
+    hear(scout, {})
+    assert "2 images and 1 CameraInfos are here, not one of each" in scout.inputs().text
+    assert not scout.inputs().lidar
+
+
+def test_where_nothing_is_published_a_lidar_is_looked_for(scout: Scout) -> None:
+    assert scout.inputs().lidar
+
+
+def test_who_asks_for_no_lidar_gets_none(domain: int) -> None:
+    context = Context()
+    rclpy.init(context=context, domain_id=domain)
+    driver = rclpy.create_node("driver", context=context)
+    try:
+        for topic, kind in KINDS.items():
+            driver.create_publisher(kind, topic, 1)
+        found = inspect(InspectOptions(input="none", seconds=2.0), {"input"})
+        assert [came.topic.name for came in found.inputs] == ["/cam/info", "/cam/rgb"]
+        assert (found.node, found.running, found.output) == ("monocular_node", "", "/depth/image_rect")
+        assert found.chosen.endswith("(no LiDAR is asked for)")
+    finally:
+        driver.destroy_node()
+        rclpy.try_shutdown(context=context)
 
 
 def test_what_is_named_is_looked_at(domain: int) -> None:

@@ -129,10 +129,10 @@ CASES: list[tuple[str, Evidence, list[str]]] = [
         ["'a' to 'b' in TF"],
     ),
     ("too_late", dropped("too_late", "the image is 0.9 s old: raise max_age"), ["0.9 s"]),
-    ("superseded", dropped("superseded", outputs=3), ["20 pairs", "model: classical"]),
+    ("superseded", dropped("superseded", outputs=3), ["20 images", "model: classical"]),
     ("superseded", dropped("queue_full", outputs=3), ["slower than the camera"]),
     ("k_zero", dropped("not_completed", "no focal length is known, and m has no focal head"), ["focal head"]),
-    ("slow", dropped("superseded"), ["the first is still being completed"]),
+    ("slow", dropped("superseded"), ["the first image is still being completed"]),
     ("not_subscribed", replace(dropped("not_subscribed", "'x' cannot be a topic"), topics=()), ["'x' cannot be"]),
     ("not_completed", dropped("not_completed", "the model gave NaN: report it"), ["NaN"]),
     (

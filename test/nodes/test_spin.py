@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from threading import Event
 
 import pytest
@@ -36,8 +37,8 @@ class Faulty(Node):  # type: ignore[misc]
         self.calls = 0
         self.create_timer(0.01, self._on_timer)
 
-    def start(self) -> None:
-        pass
+    def start(self, is_stopping: Callable[[], bool]) -> None:
+        assert not is_stopping()
 
     def _on_timer(self) -> None:
         self.calls += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +42,9 @@ class Fake:
 
     def warm_size(self, width: int, height: int) -> tuple[int, int]:
         return width, height
+
+    def build_while(self, goes_on: Callable[[], bool]) -> None:
+        assert goes_on()
 
     def is_built(self, height: int, width: int) -> bool:
         return (height, width) in self.built

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -46,6 +46,9 @@ class Fake:
     def warm_size(self, width: int, height: int) -> tuple[int, int]:
         assert (width, height) == WARM_SIZE
         return self.warm
+
+    def build_while(self, goes_on: Callable[[], bool]) -> None:
+        assert goes_on()
 
     def is_built(self, height: int, width: int) -> bool:
         return (height, width) in self.built

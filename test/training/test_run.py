@@ -167,12 +167,13 @@ def test_out_that_is_a_file_is_one_line(pool: Path, tmp_path: Path, capsys: pyte
     assert "cannot be the folder of a run" in capsys.readouterr().err
 
 
-def test_a_missing_pool_is_made_with_worlds_of_its_own_for_validation(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_pool_is_made_with_worlds_of_its_own_for_validation(tmp_path: Path) -> None:
     made: list[tuple[Path, int, int]] = []
-    monkeypatch.setattr(run, "build_pool", lambda where, samples, seed, **_: made.append((where, samples, seed)))
-    run.prepare_pool(TrainConfig(pool=str(tmp_path), pool_samples=64, validation_samples=32, pool_seed=5))
+
+    def build(where: Path, samples: int, seed: int, **_: object) -> None:
+        made.append((where, samples, seed))
+
+    run.prepare_pool(TrainConfig(pool=str(tmp_path), pool_samples=64, validation_samples=32, pool_seed=5), build)
     assert made == [(tmp_path, 64, 5), (tmp_path / "validation", 32, 1_000_008)]
 
 
