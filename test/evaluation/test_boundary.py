@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from depth_ros.evaluation.boundary import boundary_f1
 
-FloatArray = np.ndarray[Any, Any]
+FloatArray = NDArray[Any]
 
 
 def slow(predicted: FloatArray, reference: FloatArray) -> float:
