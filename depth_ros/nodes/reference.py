@@ -105,7 +105,7 @@ ONE_OF_TWO = (
 AT_ONCE = (
     "All cameras share one model. Images of one size that are prepared and wait when it becomes free, one of each "
     "camera, are inferred in one call where that pays: on TensorRT, with a model file whose batch is free (as "
-    "`depth_ros model export` writes it; the bundled ones are of one image), when all cameras wait, and not with "
+    "`depth_ros model export` writes it, and the bundled ones have it), when all cameras wait, and not with "
     "`while_building: onnxruntime`; on any engine "
     "with a file of a fixed batch. No image waits for another, and each depth map goes out by itself; otherwise, and "
     "from the first call for several that fails, they are inferred one by one."

@@ -15,7 +15,7 @@ from depth_ros.nodes.evidence import CAMERA_INFO, CLOUD, IMAGES, Cause, Drop, Pu
 from depth_ros.nodes.options import InspectOptions
 
 pytest.importorskip("rclpy")
-from depth_ros.nodes import inspection  # noqa: E402 (only where rclpy is)
+from depth_ros.nodes import inspection
 
 
 def came(name: str, kind: str, detail: str) -> Any:
