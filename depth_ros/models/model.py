@@ -29,10 +29,11 @@ class Model:
 
     The arguments are those of `engines.factory.make_engine`, and cameras: how many there are whose images may be there
     at the same time. A model whose card is exact runs in f32. The engine is built for a small image here, so that a
-    model that this machine cannot run is known at once, and anew when an image of another size comes.
+    model that this machine cannot run is known at once, and anew when an image of another size comes; of cameras of
+    several sizes each size has an engine, as building at every turn would be a stall.
 
-    card: what the model is. engine: what runs it. fixed_size: height and width of its images, None = free. fixed_batch:
-    N of the graph, None = free. Raises EngineError or ModelError, in one line.
+    card: what the model is. engine: what runs it, the last that was built. fixed_size: height and width of its images,
+    None = free. fixed_batch: N of the graph, None = free. Raises EngineError or ModelError, in one line.
     """
 
     def __init__(
@@ -49,7 +50,8 @@ class Model:
         self._building, self._share = "", 0.0
         self._goes_on: Callable[[], bool] = lambda: True
         least = self.card.size_multiple
-        self._threads, self._precision = threads, self.card.precision_for(precision)
+        self._kind, self._threads, self._meanwhile = engine, threads, meanwhile
+        self._precision = self.card.precision_for(precision)
         self.engine = make_engine(path, engine, threads, (2 * least, 2 * least), self._precision, meanwhile=meanwhile)
         self.engine.on_progress = self._progressed
         check_signature(self.card, self.engine.inputs, self.engine.outputs)
@@ -57,7 +59,9 @@ class Model:
         images = [spec.shape for spec in self.engine.inputs if len(spec.shape) > 2]
         self.fixed_size = (images[0][1], images[0][2]) if images else (None, None)
         self.fixed_batch = images[0][0] if images else None
-        self._most = self.fixed_batch or cameras
+        self._cameras, self._most = cameras, self.fixed_batch or cameras
+        self._of_size: dict[tuple[int, int], Engine] = {}
+        """By height and width, the one built first coming first; one per camera at most."""
         self._batched: Engine | None = None
         """What runs a graph of free N for `_most` images at once."""
 
@@ -91,7 +95,8 @@ class Model:
 
     def is_built(self, height: int, width: int) -> bool:
         """Whether an image of this size can be run without building the engine; raises as `run`."""
-        return self.engine.is_built(shapes_at(self.engine.inputs, self._size_for(height, width)))
+        size = self._size_for(height, width)
+        return self._engine_for(size).is_built(shapes_at(self.engine.inputs, size))
 
     def build_while(self, goes_on: Callable[[], bool]) -> None:
         """Cancel a slow build, from now on, once `goes_on` says no; it is asked from the thread that builds."""
@@ -105,6 +110,7 @@ class Model:
         self._building, self._share = f"the engine of {self.card.title} for {width}x{height}", 0.0
         try:
             size = self._size_for(height, width)
+            self.engine = self._of_size[size] = self._engine_to_build(size)
             self.engine.fit(shapes_at(self.engine.inputs, size))
             self._fit_batched(size)
         finally:
@@ -177,12 +183,14 @@ class Model:
         return golden.compare(found, wanted, "int8" if is_quantised(self.path) else self.engine.info.precision)
 
     def close(self) -> None:
-        """Free the engine."""
-        self.engine.close()
+        """Free the engines."""
+        for engine in {self.engine, *self._of_size.values()}:
+            engine.close()
         self._close_batched()
 
     def _run(self, images: Sequence[Mapping[str, NDArray[Any]]]) -> list[Arrays]:
-        engine = self.engine if self._batched is None or len(images) == 1 else self._batched
+        engine = self._batched if len(images) > 1 else None
+        engine = engine or self._engine_for(self._size_for(*_image_size(images[0])))
         # A graph of fixed N takes no fewer.
         filled = [*images, *[images[-1]] * ((self.fixed_batch or 1) - len(images))]
         found = engine.run(_joined([self.batch(inputs) for inputs in filled]))
@@ -190,6 +198,19 @@ class Model:
             {name: array[n, :height, :width] if array.ndim == 3 else array[n] for name, array in found.items()}
             for n, (height, width) in enumerate(map(_image_size, images))
         ]
+
+    def _engine_for(self, size: tuple[int, int]) -> Engine:
+        return self._of_size.get(size, self.engine)
+
+    def _engine_to_build(self, size: tuple[int, int]) -> Engine:
+        if size in self._of_size or self.engine not in self._of_size.values():
+            return self._engine_for(size)
+        if len(self._of_size) >= self._cameras:
+            return self._of_size.pop(next(iter(self._of_size)))
+        given = self._kind, self._threads, None, self._precision
+        engine = make_engine(self.path, *given, meanwhile=self._meanwhile)
+        engine.on_progress = self._progressed
+        return engine
 
     def _fit_batched(self, size: tuple[int, int]) -> None:
         if self.fixed_batch is not None or self._most == 1 or not self.engine.batches:

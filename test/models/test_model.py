@@ -149,9 +149,40 @@ def test_several_images_are_answered_at_once_as_one_by_one(make_toy: MakeToy, ca
     assert same(together, [model.run(inputs) for inputs in given])
     assert not same(together, [model.run(inputs) for inputs in reversed(given)])
     assert calls.n == [2, 1, 1, 1, 1]
-    model.build(100, 200)
-    assert (model.is_built(40, 60), model.is_built(100, 200)) == (False, True)
     model.close()
+
+
+def test_cameras_of_several_sizes_have_an_engine_each(make_toy: MakeToy, monkeypatch: pytest.MonkeyPatch) -> None:
+    built, build = [], OnnxRuntimeEngine._build
+
+    def told(engine: OnnxRuntimeEngine, shapes: Any) -> None:
+        built.append(shapes["image"][1:3])
+        build(engine, shapes)
+
+    monkeypatch.setattr(OnnxRuntimeEngine, "_build", told)
+    model = Model(make_toy(), "onnxruntime", cameras=2)
+    built.clear()
+    for _ in range(3):
+        for height, width in ((70, 60), (100, 200)):
+            if not model.is_built(height, width):
+                model.build(height, width)
+            given = frame(height, width)
+            assert np.allclose(model.run(given)["depth"], given["prior_depth"])
+    assert built == [(96, 64), (128, 224)]
+    model.build(300, 400)
+    assert [model.is_built(*size) for size in ((70, 60), (100, 200), (300, 400))] == [False, True, True]
+    assert len(built) == 3, "as many as cameras are kept, and the one built first goes"
+    model.close()
+    assert not model.is_built(300, 400)
+
+
+def test_one_camera_has_one_engine(make_toy: MakeToy) -> None:
+    model = Model(make_toy(), "onnxruntime")
+    model.build(40, 60)
+    engine = model.engine
+    model.build(100, 200)
+    assert model.engine is engine
+    assert (model.is_built(40, 60), model.is_built(100, 200)) == (False, True)
 
 
 def test_fewer_than_there_are_cameras_go_one_by_one(make_toy: MakeToy, calls: Calls) -> None:  # noqa: ARG001
