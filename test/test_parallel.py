@@ -69,7 +69,12 @@ def test_jobs_that_lie_ready_are_not_done_once_nobody_wants_them(tmp_path: Path)
 def test_an_interrupted_command_ends_without_noise(number: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "depth_ros", "bag", "synth", f"{tmp_path}/bag", "--seconds", "20"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    sleep(2.5)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    for _ in range(300):
+        if children.exists() and children.read_text():
+            break
+        sleep(0.1)
+    sleep(1)
     os.killpg(process.pid, number)
     _, noise = process.communicate(timeout=20)
     # Python ends itself by SIGINT when the signal fell into an import that C code runs; to a shell that is 130 too.

@@ -45,7 +45,7 @@ def drive(bag: Path, recording: Path, extrinsics: Path, logs: Path, seconds: flo
     play = ["depth_ros.nodes.player", str(bag), "--clock", "--wait-for", *INPUTS.values()]
     record = ["depth_ros", "bag", "record", *OUTPUTS, "--out", str(recording)]
     with _running("recorder", record, logs, environment), _running("completion_node", node, logs, environment):
-        with _running("bag_player", play, logs, environment) as player, shown("playing", "s", seconds) as tell:
+        with _running("bag_player", play, logs, environment) as player, shown("playing", "s") as tell:
             _wait(player, logs / "bag_player.log", 60 + 3 * seconds, tell)
         sleep(SETTLE_S)
 

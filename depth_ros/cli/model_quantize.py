@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from depth_ros.cli.options import add_reading, add_threads, open_chosen, whole
+from depth_ros.cli.progress import watched
 from depth_ros.errors import ExportError
 
 if TYPE_CHECKING:
@@ -95,7 +96,14 @@ def _quantized(args: argparse.Namespace, source: Path, outs: dict[str, Path]) ->
         for scheme, path in made.items():
             quantize(source, path, inputs, scheme=scheme, facts={**facts, "quantisation": f"{scheme}, {METHOD}"})
         inputs.clear()
-        rows, found = judge({"f32": source, **made}, judging, names, args.holdout, args.threads, _progress)
+        rows, found = judge(
+            {"f32": source, **made},
+            judging,
+            names,
+            args.holdout,
+            args.threads,
+            partial(watched, what="judging", unit="frames"),
+        )
         for row in rows[1:]:
             if row.accepted:
                 row.file.replace(outs[row.scheme])
@@ -158,9 +166,3 @@ def _refusal(row: Judged, first: Judged) -> str:
         f"times the {first.values['rmse_mm']:.1f} mm of {first.file.name}, the most is {MOST_WORSE}: calibrate on more "
         "or other frames, or stay with f32"
     )
-
-
-def _progress(outcomes: Iterable[Any]) -> Iterable[Any]:
-    from tqdm import tqdm
-
-    return tqdm(outcomes, unit=" frames", leave=False, disable=not sys.stderr.isatty())

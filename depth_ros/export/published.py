@@ -226,7 +226,7 @@ def _save(model: Any, path: Path, folder: Path) -> None:
         copy_weights(external, folder, path.with_name(path.name + SIDECAR))
     try:
         path.write_bytes(model.SerializeToString())
-        onnx.checker.check_model(path)
+        onnx.checker.check_model(str(path))  # onnx before 1.15 takes no Path
     except OSError:
         raise
     except Exception as error:  # protobuf and onnx raise what they like

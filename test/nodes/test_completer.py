@@ -20,6 +20,7 @@ from depth_ros.nodes.frames import image_frame
 from depth_ros.nodes.inputs import ImageInput, InputPair
 from depth_ros.nodes.settings import UNGUARDED
 from depth_ros.pipelines.base import BUILD
+from depth_ros.pipelines.modelled import finish_all
 
 PATIENCE_S = 10.0
 STAMP = 10**18
@@ -46,6 +47,11 @@ class FakeBuilder:
         if self.prepared == 2:
             self.second.set()
         return lambda: self.finish(frame)
+
+    def at_once(self, _: int) -> int:
+        return 1
+
+    finish_all = staticmethod(finish_all)
 
     def finish(self, frame: Frame) -> DepthMap:
         self.begun.set()
@@ -99,6 +105,7 @@ def completer(log: Log, builder: FakeBuilder) -> Iterator[Completer]:
         image_alone=True,
         lidars=(),
         guard_config=UNGUARDED,
+        sensors=SimpleNamespace(value=SimpleNamespace(cameras=("",))),
     )
     place: Any = SimpleNamespace(frame=lambda pair, _watch, _report: image_frame(pair))
     completer = Completer(node, settings, builder, place)  # type: ignore[arg-type]
