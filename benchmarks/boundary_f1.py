@@ -165,8 +165,7 @@ def _tensors(view: SceneView, *, mirror: bool) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def evaluate(network: PyramidNet, scenes: Sequence[SceneView]) -> dict[str, list[float]]:
-    """Return boundary F1 and AbsRel of every scene; BatchNorm takes the statistics of the scenes of training."""
-    network.eval()
+    """Return boundary F1 and AbsRel of every scene; BatchNorm takes the scene's own statistics, as in training."""
     return _scores(scenes, [network(_tensors(view, mirror=False)[0])[0].float().numpy() for view in scenes])
 
 
@@ -178,18 +177,6 @@ def _scores(scenes: Sequence[SceneView], answers: Sequence[NDArray[np.float32]])
         found["boundary_f1"].append(boundary_f1(depth, truth))
         found["abs_rel"].append(abs_rel(depth, truth))
     return found
-
-
-@torch.no_grad()
-def settle(network: PyramidNet, scenes: Sequence[SceneView]) -> None:
-    """Give BatchNorm the statistics of the finished weights: a short training leaves them behind."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-    network.train()
-    for view in scenes:
-        network(_tensors(view, mirror=False)[0])
 
 
 def bounds(scenes: Sequence[SceneView]) -> dict[str, dict[str, list[float]]]:
@@ -214,7 +201,6 @@ def main() -> int:
     report: dict[str, dict[str, Any]] = {}
     for name in (PYRAMID, PLAIN):
         network, step_s = train(name, training, args.steps)
-        settle(network, training[:12])
         weights = sum(weight.numel() for weight in network.parameters())
         report[name] = {
             "learned": evaluate(network, training[: args.tests]),
