@@ -61,9 +61,9 @@ class Model:
         self.fixed_batch = images[0][0] if images else None
         self._cameras, self._most = cameras, self.fixed_batch or cameras
         self._of_size: dict[tuple[int, int], Engine] = {}
-        """By height and width, the one built first coming first; one per camera at most."""
+        """By height and width, the one that has not run for longest coming first; one per camera at most."""
         self._batched: Engine | None = None
-        """What runs a graph of free N for `_most` images at once."""
+        """What runs a graph of free N for `_most` images at once, while all have come in one size."""
 
     @property
     def facts(self) -> dict[str, str]:
@@ -116,6 +116,10 @@ class Model:
         finally:
             self._building = ""
 
+    def warmed(self) -> None:
+        """Forget the size that the engine was built for to warm up: it may be that of no camera."""
+        self._of_size.clear()
+
     def go_together(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
         """Whether images of these heights and widths can be given to `run_all` together."""
         try:
@@ -127,7 +131,8 @@ class Model:
         """Return how many of so many images that go together to give to `run_all`; 1 where `run` is as quick.
 
         A graph of fixed N computes N in any case. One of free N is built for one image and, where the engine gains by
-        it, for as many as there are cameras; fewer are quicker one by one than filled up.
+        it, for as many as there are cameras, while their images come in one size; fewer are quicker one by one than
+        filled up.
         """
         if self.fixed_batch is not None:
             return min(waiting, self._most)
@@ -190,7 +195,7 @@ class Model:
 
     def _run(self, images: Sequence[Mapping[str, NDArray[Any]]]) -> list[Arrays]:
         engine = self._batched if len(images) > 1 else None
-        engine = engine or self._engine_for(self._size_for(*_image_size(images[0])))
+        engine = engine or self._used(self._size_for(*_image_size(images[0])))
         # A graph of fixed N takes no fewer.
         filled = [*images, *[images[-1]] * ((self.fixed_batch or 1) - len(images))]
         found = engine.run(_joined([self.batch(inputs) for inputs in filled]))
@@ -201,6 +206,11 @@ class Model:
 
     def _engine_for(self, size: tuple[int, int]) -> Engine:
         return self._of_size.get(size, self.engine)
+
+    def _used(self, size: tuple[int, int]) -> Engine:
+        if size in self._of_size:
+            self._of_size[size] = self._of_size.pop(size)
+        return self._engine_for(size)
 
     def _engine_to_build(self, size: tuple[int, int]) -> Engine:
         if size in self._of_size or self.engine not in self._of_size.values():
@@ -213,7 +223,7 @@ class Model:
         return engine
 
     def _fit_batched(self, size: tuple[int, int]) -> None:
-        if self.fixed_batch is not None or self._most == 1 or not self.engine.batches:
+        if self.fixed_batch is not None or self._most == 1 or not self.engine.batches or len(self._of_size) > 1:
             self._close_batched()
             return
         try:

@@ -46,6 +46,10 @@ class Running(Pipeline):
         """Width and height of a made-up frame to warm up with."""
         return self._pipeline.warm_size
 
+    def warmed(self) -> None:
+        """Take note that what ran until now was made up."""
+        self._pipeline.warmed()
+
     def at_once(self, waiting: int) -> int:
         """Return how many of so many prepared frames that go together to finish at once."""
         return self._pipeline.at_once(waiting)

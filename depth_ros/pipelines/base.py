@@ -70,6 +70,9 @@ class Pipeline(ABC):
         """Return how many of so many prepared frames that go together to finish at once (`modelled.finish_all`)."""
         return 1
 
+    def warmed(self) -> None:  # noqa: B027 (most have nothing to forget)
+        """Take note that what ran until now was made up to warm up."""
+
     @abstractmethod
     def prepare(self, frame: Frame) -> Finish:
         """Do the first half, and return the second; both raise as `process`."""
@@ -182,6 +185,7 @@ def warm_up(pipeline: Pipeline) -> None:
     lines = np.where((rows % 8 == 0) & (rows > height // 4), np.float32(5) + columns.astype(np.float32) / width, 0)
     rgb = np.zeros((height, width, 3), np.uint8)
     pipeline.process(Frame(0, "", rgb, camera, sparse_depth=lines.astype(np.float32)))
+    pipeline.warmed()
 
 
 def _sparse(frame: Frame, config: CompletionConfig) -> NDArray[np.float32]:

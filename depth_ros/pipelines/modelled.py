@@ -56,6 +56,9 @@ class Runnable(Protocol):
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         """Return the outputs of the contract, [H,W] each (`focal`: a number), for one frame without the batch axis."""
 
+    def warmed(self) -> None:
+        """Forget the size that was run to warm up."""
+
     def go_together(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
         """Whether images of these heights and widths can be run at once."""
 
@@ -163,6 +166,10 @@ class ModelPipeline(Pipeline):
     def warm_size(self) -> tuple[int, int]:
         """Width and height of a made-up frame that the model takes."""
         return self._model.warm_size(*super().warm_size)
+
+    def warmed(self) -> None:
+        """Forget the size of the made-up frame."""
+        self._model.warmed()
 
     def at_once(self, waiting: int) -> int:
         """Return how many of so many prepared frames that go together to infer at once."""

@@ -169,11 +169,37 @@ def test_cameras_of_several_sizes_have_an_engine_each(make_toy: MakeToy, monkeyp
             given = frame(height, width)
             assert np.allclose(model.run(given)["depth"], given["prior_depth"])
     assert built == [(96, 64), (128, 224)]
+    model.run(frame(70, 60))
     model.build(300, 400)
-    assert [model.is_built(*size) for size in ((70, 60), (100, 200), (300, 400))] == [False, True, True]
-    assert len(built) == 3, "as many as cameras are kept, and the one built first goes"
+    assert [model.is_built(*size) for size in ((70, 60), (100, 200), (300, 400))] == [True, False, True]
+    assert len(built) == 3, "as many as cameras are kept, and the one goes that has not run for longest"
     model.close()
     assert not model.is_built(300, 400)
+
+
+def test_the_engine_that_warmed_up_serves_a_camera(make_toy: MakeToy) -> None:
+    model = Model(make_toy(), "onnxruntime", cameras=2)
+    model.build(300, 400)
+    engine = model.engine
+    model.warmed()
+    model.build(70, 60)
+    assert model.engine is engine
+    model.build(100, 200)
+    assert model.engine is not engine
+    model.close()
+
+
+def test_cameras_of_several_sizes_are_never_a_batch(make_toy: MakeToy, calls: Calls) -> None:
+    model = Model(make_toy(batch=None), "onnxruntime", cameras=2)
+    model.build(40, 60)
+    assert model.at_once(2) == 2
+    model.build(100, 200)
+    assert model.at_once(2) == 1
+    for size in ((40, 60), (100, 200)):
+        assert model.is_built(*size)
+        model.run(frame(*size))
+    assert set(calls.n) == {1}
+    model.close()
 
 
 def test_one_camera_has_one_engine(make_toy: MakeToy) -> None:

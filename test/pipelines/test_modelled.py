@@ -60,6 +60,9 @@ class Fake:
         self.ran.append(inputs["image"].shape)
         return {"depth": np.full(inputs["image"].shape[:2], 3 + inputs["image"].flat[0], np.float32)}
 
+    def warmed(self) -> None:
+        pass
+
     def go_together(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
         return one == other
 
