@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ NAME_int8.onnx (activations u8, weights s8) is for CPUs, NAME_int8_trt.onnx (s8 
 are taken evenly from all that is given; every other one calibrates, with its whole scan, and the rest judge: of these
 every N-th ring is given, and the returns of the others are scored, for the model and both copies in turns, on ONNX
 Runtime. A copy whose RMSE is more than 2 % above that of the model is refused, with the figures, and exit code 1."""
+_log = logging.getLogger("depth_ros")
 FILES = {"u8s8": "_int8.onnx", "s8s8": "_int8_trt.onnx"}
 """What the name of the file of each scheme has more than that of the model."""
 
@@ -88,8 +90,10 @@ def _quantized(args: argparse.Namespace, source: Path, outs: dict[str, Path]) ->
     opened = [open_chosen(args, path) for path in args.sources]
     names = ", ".join(entry.name for entry in opened)
     calibrating, judging = split_frames(opened, args.frames)
+    if faults := [fault for entry in opened for fault in entry.faults]:
+        _log.warning("%d frames are left out; first: %s", len(faults), faults[0])
     inputs = graph_inputs(source, calibrating, args.threads)
-    told = {"frames_of": names, "calibrated_on": len(inputs)}
+    told = {"frames_of": names, "left_out": len(faults), "calibrated_on": len(inputs)}
     facts = {"quantised_from": content_sha256(source), "quantised_on": f"{len(inputs)} frames of {names}"}
     with _folder(args.out) as folder:
         made = {scheme: folder / out.name for scheme, out in outs.items()}

@@ -34,7 +34,7 @@ def shown(what: str, unit: str, total: float | None = None) -> Iterator[Tell]:
 
             def draw(done: float, of: float | None = None) -> None:
                 bar.total = of or bar.total
-                bar.update(done - bar.n)
+                bar.update(round(done - bar.n, 1))
 
             yield draw
     else:
