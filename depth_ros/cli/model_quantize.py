@@ -122,7 +122,7 @@ def _folder(out: Path) -> Iterator[Path]:
         with TemporaryDirectory(prefix=".quantize", dir=out) as folder:
             yield Path(folder)
     except OSError as error:
-        raise ExportError(f"{error.filename or out} cannot be written: {error.strerror}") from error
+        raise ExportError(f"{error.filename or out} cannot be written: {error.strerror or error}") from error
 
 
 def _report(args: argparse.Namespace, card: ModelCard, rows: list[Judged], told: dict[str, Any]) -> None:

@@ -39,6 +39,19 @@ def ros(domain: int) -> Iterator[None]:
     rclpy.try_shutdown()
 
 
+class Log:
+    """A logger of ROS that keeps what it is told, with its level."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, text: str) -> None:
+        self.lines.append(f"info {text}")
+
+    def warning(self, text: str) -> None:
+        self.lines.append(f"warning {text}")
+
+
 class Logged:
     """A node that keeps what it logs."""
 

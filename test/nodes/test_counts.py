@@ -11,19 +11,9 @@ from depth_ros.geometry.camera import Camera
 from depth_ros.nodes import counts
 from depth_ros.nodes.counts import STAGES, Statistics
 from depth_ros.nodes.health import ShiftWatch
+from test.nodes.conftest import Log
 
 TIMINGS = {"decode": 0.002, "project": 0.004, "infer": 0.05, "encode": 0.001}
-
-
-class Log:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, text: str) -> None:
-        self.lines.append(f"info {text}")
-
-    def warning(self, text: str) -> None:
-        self.lines.append(f"warning {text}")
 
 
 class Clock:

@@ -14,21 +14,11 @@ from depth_ros.frame import Residual
 from depth_ros.nodes import counts
 from depth_ros.nodes.counts import Statistics
 from depth_ros.nodes.diagnostics import DiagnosticPublisher, Report, summarise
+from test.nodes.conftest import Log
 
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 FACTS = {"model": "classical"}
 TIMINGS = {"decode": 0.002, "project": 0.004, "infer": 0.05, "encode": 0.001}
-
-
-class Log:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, text: str) -> None:
-        self.lines.append(f"info {text}")
-
-    def warning(self, text: str) -> None:
-        self.lines.append(f"warning {text}")
 
 
 class Clock:
