@@ -1,8 +1,10 @@
 """Accuracy of the metric network: worlds and cameras that it never saw, with the focal length given and without it.
 
 Synthetic: the same place in a world is seen by cameras of 400 to 2000 px focal length and of several image sizes; no
-scale is fitted, metres count as they come. Real frames beside, with what their sensors measured, and a sheet of
-pictures of each, the worst ones too. Most of the real frames may not be published: neither may their pictures.
+scale is fitted, metres count as they come. Once more outside what it learned from: strange paint, things of no size,
+cameras 0.2 to 3 m high. Real frames beside, with what their sensors measured, and a sheet of pictures of each, the
+worst ones too. Most of the real frames may not be published: neither may their pictures. Beside each set: what level
+ground 1.55 m below a level camera would score, and 80 m above the horizon.
 
     DEPTH_ROS_TEST_DATA=<folder> python -m benchmarks.metric_accuracy --model metric.onnx --out bench_output/metric
 """
@@ -32,6 +34,7 @@ from depth_ros.models.model import Model
 from depth_ros.pipelines.base import measure
 from depth_ros.synthetic.render import render
 from depth_ros.synthetic.worlds import KINDS, choose_view, make_world
+from depth_ros.training.metric_pool import KIND_SHARES
 
 Depth = NDArray[np.float32]
 Rgb = NDArray[np.uint8]
@@ -45,6 +48,9 @@ CAMERAS = {
     "1920x1080, f 2000": (1920, 1080, 2000.0),
 }
 """Width, height and focal length in pixels."""
+OUTSIDE, OUTSIDE_CAMERA = "outside its domain: 640x480, f 500", (640, 480, 500.0)
+GROUND_M = 1.55
+"""Metres from the camera down to the ground, in the baseline: the middle of what the network learned from."""
 SEED = 77_000_001
 """Worlds beyond those of the pools."""
 FARTHEST_M = 80.0
@@ -79,13 +85,17 @@ class Answer(NamedTuple):
     focal: float
 
 
-def synthetic_views(camera: tuple[int, int, float], worlds: int) -> Iterator[View]:
-    """Yield a view of each world; the same number is the same place and direction for every camera."""
+def synthetic_views(camera: tuple[int, int, float], worlds: int, *, inside: bool = True) -> Iterator[View]:
+    """Yield a view of each world; the same number is the same place and direction for every camera.
+
+    inside: worlds of the kinds that the network learned from, and cameras as high; else any kind, paint and height.
+    """
     width, height, focal = camera
+    kinds = list(KIND_SHARES) if inside else KINDS
     for number in range(worlds):
-        kind = KINDS[number % len(KINDS)]
-        world = make_world(kind, SEED + number)
-        T_world_cam = choose_view(world, np.random.default_rng((SEED, number)), 416, 224, whole=True).T_world_cam
+        kind = kinds[number % len(kinds)]
+        world = make_world(kind, SEED + number, disguised=0.0 if inside else 0.5)
+        T_world_cam = choose_view(world, np.random.default_rng((SEED, number)), 416, 224, whole=inside).T_world_cam
         seen = Camera.from_focal(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
         rgb, depth = render(world.scene, seen, T_world_cam)
         if (np.isfinite(depth) & (depth < FARTHEST_M)).mean() > 0.2:
@@ -127,7 +137,16 @@ def score(view: View, given: Answer, told: Answer) -> dict[str, float]:
             f"silog_{how}": silog(found.depth, truth),
             f"bias_{how}": float(np.median(found.depth[known] / truth[known])) if known.any() else math.nan,
         }
+    ground = level_ground(view.camera)
+    row |= {"abs_rel_ground": abs_rel(ground, truth), "delta1_ground": delta1(ground, truth)}
     return {**row, "focal_error": abs(math.log(told.focal / view.camera.intrinsics[0]))}
+
+
+def level_ground(camera: Camera) -> Depth:
+    """Return the depth [H,W] of ground `GROUND_M` below a level camera, `FARTHEST_M` where it is not seen."""
+    below = np.maximum(np.arange(camera.height) - camera.intrinsics[3], 1e-3)
+    depth = np.minimum(GROUND_M * camera.intrinsics[1] / below, FARTHEST_M)
+    return np.repeat(depth[:, None], camera.width, axis=1).astype(np.float32)
 
 
 def sheet(view: View, given: Answer, told: Answer) -> Rgb:
@@ -164,8 +183,8 @@ def measure_set(model: Model, name: str, views: Iterator[View], out: Path) -> di
 
 
 HEADER = (
-    "| set | images | AbsRel | delta1 | SILog | bias | AbsRel, f unknown | delta1 | bias | focal error |\n"
-    "|---|---|---|---|---|---|---|---|---|---|"
+    "| set | images | AbsRel | delta1 | SILog | bias | AbsRel, f unknown | delta1 | bias | focal error "
+    "| AbsRel, level ground | delta1 |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -174,7 +193,9 @@ def line(name: str, means: dict[str, float]) -> str:
     shown = [f"{means['images']:.0f}", *(f"{means[f'{metric}_given']:.3f}" for metric in ("abs_rel", "delta1"))]
     shown += [f"{means['silog_given']:.1f}", f"{means['bias_given']:.2f}"]
     shown += [f"{means['abs_rel_told']:.3f}", f"{means['delta1_told']:.3f}", f"{means['bias_told']:.2f}"]
-    return f"| {name} | {' | '.join(shown)} | {100 * math.expm1(means['focal_error']):.0f} % |"
+    shown += [f"{100 * math.expm1(means['focal_error']):.0f} %"]
+    shown += [f"{means[f'{metric}_ground']:.3f}" for metric in ("abs_rel", "delta1")]
+    return f"| {name} | {' | '.join(shown)} |"
 
 
 def main() -> int:
@@ -187,6 +208,8 @@ def main() -> int:
         name: measure_set(model, name, synthetic_views(camera, args.worlds), args.out)
         for name, camera in CAMERAS.items()
     }
+    outside = synthetic_views(OUTSIDE_CAMERA, args.worlds, inside=False)
+    report[OUTSIDE] = measure_set(model, OUTSIDE, outside, args.out)
     report |= _real(model, args.out)
     if args.json:
         facts = {"model": model.facts, "worlds": args.worlds, "seed": SEED, "versions": used_versions()}

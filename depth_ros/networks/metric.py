@@ -27,7 +27,6 @@ LOG_INVERSE = (-9.0, 4.0)
 LOG_SIGMA = (-5.0, 1.5)
 LOG_FOCAL = (-2.0, 3.0)
 """Least and most log of the focal length over the canvas' width: from 150 to 3 degrees."""
-_PLACE_UNIT = 256.0
 _FOCAL_WIDTH = 64
 _OUTPUTS = 3
 
@@ -175,10 +174,13 @@ class _Fit:
 
 
 def _places(planes: Tensor, centre: Tensor) -> Tensor:
-    """How far right of and below the principal point each pixel of half size is: [N,2,h,w]."""
+    """How far right of and below the principal point each pixel of half size is, in half widths: [N,2,h,w].
+
+    Level ground `a` below a level camera has the canonical inverse depth place / (2 a), whatever the canvas.
+    """
     height, width = planes.shape[2:]
     column = torch.arange(width, device=planes.device, dtype=torch.float32) * 2 + 0.5
     row = torch.arange(height, device=planes.device, dtype=torch.float32) * 2 + 0.5
     x = (column[None, None] - centre[:, :1, None]).expand(-1, height, -1)
     y = (row[None, :, None] - centre[:, 1:, None]).expand(-1, -1, width)
-    return torch.stack([x, y], dim=1) / _PLACE_UNIT
+    return torch.stack([x, y], dim=1) / width

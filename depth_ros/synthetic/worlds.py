@@ -37,14 +37,16 @@ _IMAGES = ((1242, 375), (1600, 900), (1280, 720), (640, 480), (1920, 1080), (848
 _DISGUISED = 1 / 3
 _TRIES = 4
 _LEAST_FOCAL, _MOST_FOCAL = 350.0, 1400.0
-_WHOLE_DEG = (35.0, 110.0)
+_WHOLE_DEG = (40.0, 105.0)
+_WHOLE_ABOVE = (1.2, 1.9)
 _OFF_CENTRE = 0.02
-_Draw = Callable[[Rng, int, int], tuple[float, float, float, float]]
 _FORWARD_TO_OPTICAL = rigid.from_rotation(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), np.zeros(3))
 
 
-def make_world(kind: str, seed: int) -> World:
+def make_world(kind: str, seed: int, *, disguised: float = _DISGUISED) -> World:
     """Make the world of `seed`; the same kind and seed give the same world.
+
+    disguised: share of the worlds whose paint tells nothing of what a thing is.
 
     Raises SyntheticError on an unknown kind or a negative seed.
     """
@@ -54,7 +56,7 @@ def make_world(kind: str, seed: int) -> World:
     grammar: Callable[[Rng], World] = getattr(import_module(f"depth_ros.synthetic.{module}"), function)
     rng = np.random.default_rng((KINDS.index(kind), seed))
     world = grammar(rng)
-    paint = disguise if rng.random() < _DISGUISED else recolour
+    paint = disguise if rng.random() < disguised else recolour
     return world._replace(scene=replace(world.scene, materials=paint(world.scene.materials, rng)))
 
 
@@ -62,21 +64,25 @@ def choose_view(world: World, rng: Rng, width: int, height: int, *, whole: bool 
     """Draw a camera of `width` x `height` pixels 0.2 to 3 m over one of the world's stands, nearly level.
 
     The image is a window of a bigger virtual one, 50 to 120 degrees wide, as a training crop is: its principal point
-    may lie outside it. whole: it is all that the camera sees, 35 to 110 degrees wide, with its principal point near the
-    middle. Of a few draws the first is taken that sees some variety; if none does, the last one.
+    may lie outside it. whole: it is all that the camera sees, 40 to 105 degrees wide, with its principal point near the
+    middle, and the camera is 1.2 to 1.9 m over its stand, as on a car or in a hand: a picture alone tells metres only
+    to those who know how high cameras are. Of a few draws the first is taken that sees some variety; if none does, the
+    last one.
     """
-    draw = _draw_whole if whole else _draw_window
     for _ in range(_TRIES):
-        view = _draw_view(world, rng, width, height, draw)
+        view = _draw_view(world, rng, width, height, whole)
         if _is_varied(world, view):
             break
     return view
 
 
-def _draw_view(world: World, rng: Rng, width: int, height: int, draw: _Draw) -> View:
-    intrinsics = draw(rng, width, height)
+def _draw_view(world: World, rng: Rng, width: int, height: int, whole: bool) -> View:
+    intrinsics = (_draw_whole if whole else _draw_window)(rng, width, height)
     T_world_base = world.stands[rng.integers(len(world.stands))]
-    above = rng.uniform(1.2, 2.0) if rng.random() < 0.5 else rng.uniform(0.2, 3.0)
+    if whole:
+        above = rng.uniform(*_WHOLE_ABOVE)
+    else:
+        above = rng.uniform(1.2, 2.0) if rng.random() < 0.5 else rng.uniform(0.2, 3.0)
     above = min(above, 0.9 * _headroom(world, T_world_base))
     yaw, pitch, roll = np.radians(rng.normal((0.0, 2.0, 0.0), (25.0, 5.0, 2.5)))
     T_base_cam = rigid.compose(rigid.from_rotation(_turn(yaw, pitch, roll), (0.0, 0.0, above)), _FORWARD_TO_OPTICAL)

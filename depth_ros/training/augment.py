@@ -21,12 +21,12 @@ FOG_RANGE = (8.0, 150.0)
 """Metres after which fog has taken 63 % of the contrast, log-uniform."""
 
 
-def degrade(rgb: Image, depth: Float32Array, rng: Rng) -> Image:
+def degrade(rgb: Image, depth: Float32Array, rng: Rng, *, clean: float = CLEAN) -> Image:
     """Return the image uint8 [H,W,3] with faults of weather, light, lens and camera, or as it is.
 
-    depth: float32 [H,W], metres along z, NaN or 0 where the sky is seen; fog follows it.
+    depth: float32 [H,W], metres along z, NaN or 0 where the sky is seen; fog follows it. clean: how often it stays.
     """
-    if rng.random() < CLEAN:
+    if rng.random() < clean:
         return rgb
     light = rgb.astype(np.float32) * np.float32(1 / 255)
     if rng.random() < FOG:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from depth_ros.synthetic.world import World
+from depth_ros.synthetic.worlds import make_world
 from depth_ros.training.augment import degrade
 from depth_ros.training.pool import (
     SHARD,
@@ -17,7 +19,6 @@ from depth_ros.training.pool import (
     Job,
     Watch,
     build_pool,
-    draw_world,
     find_view,
     known_truth,
     renderer,
@@ -26,6 +27,10 @@ from depth_ros.training.pool import (
 
 PLANES = ("image", "truth")
 FACTS = ("intrinsics",)
+KIND_SHARES = {"street": 0.4, "country": 0.12, "room": 0.22, "corridor": 0.12, "warehouse": 0.14}
+"""How often each kind of world is visited: those in which things are as large as they are in life."""
+CLEAN = 0.6
+"""How often an image stays as it was rendered."""
 _STREAM = 5
 """Tells the worlds of these samples from those of the completion network's."""
 
@@ -62,11 +67,19 @@ def make_metric_samples(seed: Sequence[int], size: tuple[int, int], views: int, 
     [4], fx, fy, cx, cy in pixels.
     """
     rng = np.random.default_rng(seed)
-    world, draw = draw_world(rng), renderer(device)
+    world, draw = _draw_world(rng), renderer(device)
     made: list[Arrays] = []
     for _ in range(views):
         camera, T_world_cam = find_view(world, size, rng, whole=True)
         rgb, depth = draw(world.scene, camera, T_world_cam)
         intrinsics = np.array(camera.intrinsics, np.float32)
-        made.append({"image": degrade(rgb, depth, rng), "truth": known_truth(depth), "intrinsics": intrinsics})
+        made.append(
+            {"image": degrade(rgb, depth, rng, clean=CLEAN), "truth": known_truth(depth), "intrinsics": intrinsics}
+        )
     return made
+
+
+def _draw_world(rng: np.random.Generator) -> World:
+    """Return a world that is painted as it is in life: what a thing is tells how large it is."""
+    kind = str(rng.choice(list(KIND_SHARES), p=list(KIND_SHARES.values())))
+    return make_world(kind, int(rng.integers(1 << 31)), disguised=0.0)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import default_collate
 
 from depth_ros.errors import TrainingError
 from depth_ros.training import checkpoint
@@ -19,7 +20,7 @@ from depth_ros.training.ema import Ema, swapped
 from depth_ros.training.feed import Feed, Samples
 from depth_ros.training.image_augment import blend_other, jitter_colour
 from depth_ros.training.logs import RunLog, Tell
-from depth_ros.training.machine import can_compile, hardware, make_optimizer
+from depth_ros.training.machine import can_compile, compiles_right, hardware, make_optimizer
 from depth_ros.training.processes import Processes, stop_on_signal
 from depth_ros.training.schedule import DrawOrder, batches, learning_rate
 
@@ -72,7 +73,7 @@ class Trainer:
         self.step, self.drawn, self.best, self.seconds = 0, 0, math.inf, 0.0
         self.validated = 0
         self._start(resume)
-        compiles = config.compile and can_compile(self.device)
+        compiles = config.compile and not processes.any(not self._can_compile())
         self._forward = processes.wrap(cast(nn.Module, torch.compile(self.network)) if compiles else self.network)
         self._loss = torch.compile(loss) if compiles else loss
         self._feed = Feed(samples, config.data_workers, self.device)
@@ -119,6 +120,13 @@ class Trainer:
         ]
         if changes:
             self._tell(f"settings that are not those of the steps before: {', '.join(changes)}")
+
+    def _can_compile(self) -> bool:
+        batch = default_collate(
+            [self._samples[(place, 0)] for place in range(min(self.config.batch, len(self._samples)))]
+        )
+        inputs = [batch[name].to(self.device) for name in self._inputs]
+        return can_compile(self.device) and compiles_right(self.network, inputs, bf16=self.config.bf16)
 
     def _round(self, log: RunLog | None, stop: list[int]) -> None:
         """Train up to the next save, or to the next step after a signal."""
