@@ -149,6 +149,7 @@ def _text(out: str, figures: dict[str, Any]) -> str:
             f"pixels: {shares}",
             "depth: {least:.2f} to {most:.2f} m, median {median:.2f} m".format(**figures["depth_m"]),
             f"model: {model}",
+            *([f"good for: {figures['domain']}"] if "domain" in figures else []),
             *focal,
             f"time: {sum(times.values()):.0f} ms ({stages}){once}",
         ]

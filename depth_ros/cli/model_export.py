@@ -70,6 +70,7 @@ def add_parser(subparsers: Any) -> None:
 FIELDS = {
     "licence": "licence of the weights (SPDX)",
     "description": "one line",
+    "domain": "the images that it is good for, one line",
     "training_data": "what it learned from",
     "source_revision": "of the code that made it",
 }

@@ -25,7 +25,8 @@ OUTPUTS = {
     "(`lidar_lost: last_scan`)",
 }
 FIGURES = {
-    "model": "what completes; of a learned one also `engine`, and `metres`, what those of a monocular model rest on",
+    "model": "what completes; of a learned one also `engine`; `domain`, the images that it is good for, where its card "
+    "says so; and `metres`, what those of a monocular model rest on",
     "image_topic`, `camera_info_topic": "these inputs by their full names, remaps included",
     "points_topic": "the scans likewise, of several LiDARs with commas between",
     "images`, `camera_infos": "messages received",
@@ -105,7 +106,7 @@ ONE_OF_TWO = (
 AT_ONCE = (
     "All cameras share one model. Images of one size that are prepared and wait when it becomes free, one of each "
     "camera, are inferred in one call where that pays: on TensorRT, with a model file whose batch is free (as "
-    "`depth_ros model export` writes it, and the bundled ones have it), when all cameras wait, and not with "
+    "`depth_ros model export` writes that of a completion network), when all cameras wait, and not with "
     "`while_building: onnxruntime`; on any engine "
     "with a file of a fixed batch. No image waits for another, and each depth map goes out by itself; otherwise, and "
     "from the first call for several that fails, they are inferred one by one."
