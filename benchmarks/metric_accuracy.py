@@ -31,6 +31,7 @@ from depth_ros.evaluation.metrics import abs_rel, delta1, mean_over_frames, silo
 from depth_ros.evaluation.result import used_versions
 from depth_ros.geometry.camera import Camera
 from depth_ros.models.model import Model
+from depth_ros.models.store import METRIC, bundled_models
 from depth_ros.pipelines.base import measure
 from depth_ros.synthetic.render import render
 from depth_ros.synthetic.worlds import KINDS, choose_view, make_world
@@ -230,7 +231,9 @@ def _real(model: Model, out: Path) -> dict[str, dict[str, float]]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--model", type=Path, required=True, metavar="FILE", help="a metric model of the contract with a focal head")
+    bundled = bundled_models().get(METRIC)
+    about = "a metric model of the contract with a focal head (the bundled one)"
+    add("--model", type=Path, default=bundled, required=bundled is None, metavar="FILE", help=about)
     add("--out", type=Path, default=Path("bench_output/metric"), metavar="DIR", help="folder of the pictures")
     add("--worlds", type=int, default=24, metavar="N", help="worlds per camera (%(default)s)")
     add("--engine", default="onnxruntime", help="what runs it (%(default)s)")

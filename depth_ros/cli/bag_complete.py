@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """examples:
   depth_ros bag complete MY_BAG --out DEPTH_BAG
-  depth_ros bag complete CAMERA_BAG --out DEPTH_BAG --model metric.onnx
+  depth_ros bag complete CAMERA_BAG --out DEPTH_BAG
   depth_ros bag complete TWO_CAMERAS --out DEPTH_BAG --topic image=/left/image_raw --encoding 16UC1
   depth_ros evaluate DEPTH_BAG --depth-topic /camera/depth/image_rect --truth SYNTHETIC_BAG"""
 NONE = "none"
@@ -66,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
     topics = chosen_topics(args.topic)
     _check_apart(Path(args.bag), Path(args.out))
     images, alone = _look(args.bag, topics, args.input)
-    completion = _Completion(_pipeline(chosen_completion(args, args.model), alone))
+    pipeline = _pipeline(chosen_completion(args, args.model), alone)
+    completion = _Completion(pipeline)
     source = open_chosen(args, args.bag, lidar=not alone)
     maps = completion.maps(watched(source.samples(), images, what="completing", unit="frames"))
     # The first depth comes before the output is touched: a source that gives none costs no bag that was there.
@@ -85,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
         "depth_maps": written,
         "left_out": len(faults),
         **completion.figures(),
+        **pipeline.facts,
     }
     print(json.dumps(figures, indent=2) if args.json else _text(figures))
     return 0
@@ -138,10 +140,12 @@ def _text(figures: dict[str, Any]) -> str:
     residual = figures["residual_percent"]
     off = "" if residual is None else f", {residual:.2f} % off the held-out LiDAR points (median)"
     how = " by the image alone" if figures["input"] == NONE else ""
+    model = ", ".join(figures[name] for name in ("model", "engine") if name in figures)
+    known = f"\ngood for: {figures['domain']}" if "domain" in figures else ""
     return (
         "{bag}: {depth_maps} depth maps{of_images}{how}, {left_out} frames left out, "
-        "{ms_median:.0f} ms per frame (median; most {ms_most:.0f}){off}".format(
-            **figures, of_images=of_images, how=how, off=off
+        "{ms_median:.0f} ms per frame (median; most {ms_most:.0f}){off}\nmodel: {by}{known}".format(
+            **figures, of_images=of_images, how=how, off=off, by=model, known=known
         )
     )
 

@@ -138,6 +138,7 @@ def _models() -> Iterator[Finding]:
     for name, path in bundled_models().items():
         yield _bundled(name, path)
     yield _auto()
+    yield _auto_alone()
     gpu = Path("/proc/driver/nvidia/version").exists() or Path("/etc/nv_tegra_release").exists()
     yield Finding(
         "models",
@@ -156,6 +157,22 @@ def _auto() -> Finding:
     facts = pipeline.facts
     pipeline.close()
     return Finding("models", "auto", "ok", ", ".join(facts.values()))
+
+
+def _auto_alone() -> Finding:
+    """Say what `model: auto` runs where there is no LiDAR."""
+    from depth_ros.config import MonocularConfig
+    from depth_ros.errors import DepthRosError
+    from depth_ros.pipelines.factory import make_monocular
+
+    name = "auto without LiDAR"
+    try:
+        pipeline = make_monocular(MonocularConfig())
+    except DepthRosError as error:
+        return Finding("models", name, "note", *str(error).split(": ", 1))
+    facts = pipeline.facts
+    pipeline.close()
+    return Finding("models", name, "ok", ", ".join(facts.values()))
 
 
 def _bundled(name: str, path: Path) -> Finding:

@@ -55,19 +55,19 @@ def add_parser(subparsers: Any) -> None:
 def run_list(args: argparse.Namespace) -> int:
     """Print name, version, size and description of every bundled model."""
     from depth_ros.models.card import read_card
-    from depth_ros.models.store import bundled_models
+    from depth_ros.models.store import METRIC, bundled_models
     from depth_ros.pipelines.factory import resolve
 
     cards = {name: (path, read_card(path)) for name, path in bundled_models().items()}
-    auto = resolve("auto")
+    auto, alone = resolve("auto"), METRIC if METRIC in cards else None
     if args.json:
         rows = [{"name": name, **_facts(path, card)} for name, (path, card) in cards.items()]
-        print(json.dumps({"auto": auto, "models": rows}, indent=1))
+        print(json.dumps({"auto": auto, "auto_without_lidar": alone, "models": rows}, indent=1))
         return 0
     print("classical       no weights: Delaunay in inverse depth, guided by the image")
     for name, (path, card) in cards.items():
         print(f"{name:15s} {card.version}, {path.stat().st_size / 1e6:.1f} MB: {card.description or card.task}")
-    print(f"auto is {auto}")
+    print(f"auto is {auto}, and without LiDAR {alone or 'nothing: give the file of a metric model'}")
     return 0
 
 

@@ -70,6 +70,7 @@ def add_parser(subparsers: Any) -> None:
 FIELDS = {
     "licence": "licence of the weights (SPDX)",
     "description": "one line",
+    "domain": "the images that it is good for, one line",
     "training_data": "what it learned from",
     "source_revision": "of the code that made it",
 }
@@ -121,14 +122,15 @@ def _network(args: argparse.Namespace) -> int:
 def _float(args: argparse.Namespace) -> tuple[ModelCard, str]:
     from depth_ros.export.metric import export_metric, is_metric
     from depth_ros.export.to_onnx import export_completion
+    from depth_ros.training.checkpoint import load_tensors
+    from depth_ros.training.config import trained_canvas
 
     if is_metric(args.weights):
         if args.precision != "f32":
             raise ExportError(f"{args.weights} holds a metric network, which is exported as f32 alone")
-        made, found = export_metric(
-            args.weights, args.out, _card(args), size=_size(args.size), canvas=_size(args.canvas, "--canvas")
-        )
-        return made, f"against torch: {found}"
+        canvas = _size(args.canvas, "--canvas") or trained_canvas(load_tensors(args.weights)[1])
+        made, found = export_metric(args.weights, args.out, _card(args), size=_size(args.size), canvas=canvas)
+        return made, f"canvas {canvas[0]}x{canvas[1]}; against torch: {found}"
     if args.canvas is not None:
         raise ExportError(f"--canvas is for a metric network: {args.weights} holds none")
     card, found = export_completion(

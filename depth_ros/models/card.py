@@ -24,7 +24,8 @@ class ModelCard:
 
     name, version: of the model. task: `completion`, `metric` or `relative`. inputs: names of the graph's inputs.
     size_multiple: height and width must be multiples of it. depth_range: least and most depth that it learned from (m
-    along z). licence: of the weights (SPDX). description: one line. training_data: what it learned from. training: how,
+    along z). domain: the images that its depth is worth something on, one line, empty = not stated. licence: of the
+    weights (SPDX). description: one line. training_data: what it learned from. training: how,
     such as command, seed, steps, hours, hardware. source_revision: of the code that made it. weights_sha256: of the
     checkpoint that was exported. graph_sha256: of the graph in the file (`engines.onnx_file.graph_sha256`), empty = not
     stated. precision: in which the file's weights are stored: f32, f16 or int8. exact: it must be computed in float32,
@@ -39,6 +40,7 @@ class ModelCard:
     inputs: tuple[str, ...] = INPUTS
     size_multiple: int = 32
     depth_range: tuple[float, float] = (0.3, 120.0)
+    domain: str = ""
     licence: str = ""
     description: str = ""
     training_data: str = ""

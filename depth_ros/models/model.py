@@ -67,9 +67,10 @@ class Model:
 
     @property
     def facts(self) -> dict[str, str]:
-        """Name and version of the model, and what runs it, with the reason where something faster was refused."""
+        """Name and version, what runs it, with the reason where something faster was refused, and what it knows."""
         note = f" ({self.engine.note})" if self.engine.note else ""
-        return {"model": self.card.title, "engine": f"{self.engine.info}{note}"}
+        domain = {"domain": self.card.domain} if self.card.domain else {}
+        return {"model": self.card.title, "engine": f"{self.engine.info}{note}", **domain}
 
     @property
     def building(self) -> str:

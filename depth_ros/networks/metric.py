@@ -92,6 +92,11 @@ class MetricNet(nn.Module):
         """Multiply every sigma of depth by `gain`."""
         self.head.bias[4:8] += math.log(gain)  # type: ignore[index]
 
+    @torch.no_grad()
+    def scale_focal_sigma(self, gain: float) -> None:
+        """Multiply every sigma of the log focal length by `gain`."""
+        self.focal[-1].bias[1] += math.log(gain)  # type: ignore[index,operator]
+
 
 class MetricGraph(nn.Module):
     """The whole way from pixels to metres, as the model contract asks (design 2), for images of any size.

@@ -25,7 +25,8 @@ OUTPUTS = {
     "(`lidar_lost: last_scan`)",
 }
 FIGURES = {
-    "model": "what completes; of a learned one also `engine`, and `metres`, what those of a monocular model rest on",
+    "model": "what completes; of a learned one also `engine`; `domain`, the images that it is good for, where its card "
+    "says so; and `metres`, what those of a monocular model rest on",
     "image_topic`, `camera_info_topic": "these inputs by their full names, remaps included",
     "points_topic": "the scans likewise, of several LiDARs with commas between",
     "images`, `camera_infos": "messages received",
@@ -105,7 +106,7 @@ ONE_OF_TWO = (
 AT_ONCE = (
     "All cameras share one model. Images of one size that are prepared and wait when it becomes free, one of each "
     "camera, are inferred in one call where that pays: on TensorRT, with a model file whose batch is free (as "
-    "`depth_ros model export` writes it, and the bundled ones have it), when all cameras wait, and not with "
+    "`depth_ros model export` writes that of a completion network), when all cameras wait, and not with "
     "`while_building: onnxruntime`; on any engine "
     "with a file of a fixed batch. No image waits for another, and each depth map goes out by itself; otherwise, and "
     "from the first call for several that fails, they are inferred one by one."
@@ -131,10 +132,13 @@ NODES = (
         MonocularSettings,
         "A camera image in, dense metric depth out, by a metric model; no LiDAR. With `calibration: none`, or a "
         "CameraInfo whose K is zero, a model with a focal head finds the focal length; its answer is in "
-        "`depth/camera_info`, in the log and in the diagnostics.",
-        "    ros2 launch depth_ros monocular.launch.py image:=/camera/image_raw model:=metric.onnx\n"
+        "`depth/camera_info`, in the log and in the diagnostics. The bundled model, which `auto` stands for, is "
+        "small and learned from synthetic pictures alone: of cameras 1.2 to 1.9 m above the ground, held upright, in "
+        "streets, rooms, corridors and warehouses. Elsewhere its metres are worth nothing; "
+        "[accuracy.md](accuracy.md) says what they are worth there, and [models.md](models.md) how to get another one.",
+        "    ros2 launch depth_ros monocular.launch.py image:=/camera/image_raw\n"
         "    ros2 run depth_ros monocular_node --ros-args -r image:=/camera/image_raw "
-        "-r camera_info:=/camera/camera_info -p model:=metric.onnx",
+        "-r camera_info:=/camera/camera_info -p model:=mine.onnx",
         ("image", "camera_info"),
         "With named `cameras` the names stand in front: camera `front` reads `front/image` and writes "
         f"`front/depth/image_rect`. {AT_ONCE}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -93,6 +93,14 @@ class MetricConfig(RunConfig):
     def canvas(self) -> tuple[int, int]:
         """Height and width of what the network works on, pixels."""
         return self.canvas_height, self.canvas_width
+
+
+def trained_canvas(facts: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the canvas that a run's facts name; the default's where they name none."""
+    config, canvas = facts.get("config"), MetricConfig().canvas
+    if not isinstance(config, Mapping):
+        return canvas
+    return config.get("canvas_height", canvas[0]), config.get("canvas_width", canvas[1])
 
 
 Kind = TypeVar("Kind", bound=RunConfig)

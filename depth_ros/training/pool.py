@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from depth_ros.classical.fill import complete
@@ -239,7 +239,7 @@ class Pool:
 
     planes, facts: what is read of a sample.
 
-    Raises TrainingError when there is no shard.
+    Raises TrainingError when there is no shard, or one cannot be read or is of another network.
     """
 
     def __init__(self, directory: str | Path, planes: Sequence[str] = PLANES, facts: Sequence[str] = FACTS) -> None:
@@ -276,5 +276,12 @@ class Pool:
 
     def _shard(self, path: Path) -> Any:
         if path not in self._open:
-            self._open[path] = safe_open(path, "numpy")
+            try:
+                shard: Any = safe_open(path, "numpy")
+            except (OSError, SafetensorError) as error:
+                raise TrainingError(f"{path}: cannot be read: {error}: delete it, and make the pool anew") from None
+            lacking = sorted({*self._planes, *self._facts} - set(shard.keys()))
+            if lacking:
+                raise TrainingError(f"{path}: has no '{lacking[0]}': is it of the pool of another network?")
+            self._open[path] = shard
         return self._open[path]

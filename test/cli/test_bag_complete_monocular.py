@@ -17,6 +17,7 @@ from depth_ros.frame import PointCloud, Source
 from depth_ros.geometry.camera import Camera
 from depth_ros.messages.decode import decode_array, stamp_ns
 from depth_ros.messages.encode import encode_camera, encode_cloud, encode_image
+from depth_ros.models import store
 
 pytest.importorskip("onnxruntime")
 MakeModel = Callable[..., Path]
@@ -79,6 +80,20 @@ def test_every_image_becomes_depth_with_or_without_lidar_topics(
     assert (decode_array(written(bag, SOURCE_TOPIC)[0]) == Source.MONOCULAR).all()
     assert complete(bag, make_metric(), *more) == 0
     assert "4 depth maps of 4 images by the image alone, 0 frames left out" in capsys.readouterr().out
+
+
+def test_without_a_model_it_is_the_bundled_one_and_says_what_that_is_good_for(
+    tmp_path: Path, make_metric: MakeModel, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = record(tmp_path / "bag")
+    monkeypatch.setattr(store, "ASSETS", make_metric("metric", domain="walls").parent)
+    assert complete(bag, "auto", "--json") == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["input"], figures["model"], figures["domain"]) == ("none", "metric 1.0", "walls")
+    assert complete(bag, "auto") == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[1].startswith("model: metric 1.0, onnxruntime")
+    assert told[2:] == ["good for: walls"]
 
 
 @pytest.mark.parametrize("camera", [None, Camera.uncalibrated(96, 64)])

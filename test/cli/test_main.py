@@ -7,12 +7,14 @@ import json
 import logging
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from depth_ros.cli import demo, doctor
 from depth_ros.cli.main import _concerns_user, build_parser, main
+from depth_ros.models import store
 from depth_ros.pipelines.factory import resolve
 
 
@@ -95,6 +97,27 @@ def test_doctor_finds_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert findings["numpy"]["state"] == "ok"
     assert findings["auto"]["state"] == "ok"
     assert findings["auto"]["detail"].startswith(resolve("auto"))
+
+
+def test_doctor_says_what_runs_without_lidar(
+    tmp_path: Path,
+    make_metric: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("onnxruntime")
+    name = "auto without LiDAR"
+    monkeypatch.setattr(store, "ASSETS", tmp_path)
+    assert main(["doctor", "--json"]) == 0
+    finding = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}[name]
+    assert (finding["state"], finding["detail"]) == ("note", "this installation holds no metric model")
+    assert "depth_ros model import" in finding["remedy"]
+    make_metric("metric", domain="walls")
+    assert main(["doctor", "--json"]) == 0
+    finding = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)}[name]
+    assert finding["state"] == "ok"
+    assert finding["detail"].startswith("metric 1.0, ")
+    assert finding["detail"].endswith(", walls")
 
 
 def test_doctor_names_what_is_missing_with_its_remedy(

@@ -27,11 +27,22 @@ def test_list_names_the_bundled_models_and_what_auto_is(
     assert main(["model", "list"]) == 0
     out = capsys.readouterr().out
     assert "small           1.0, 0.0 MB: a toy" in out
-    assert "auto is classical" in out
+    assert "auto is classical, and without LiDAR nothing: give the file of a metric model" in out
     assert main(["model", "list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert listed["auto"] == "classical"
+    assert (listed["auto"], listed["auto_without_lidar"]) == ("classical", None)
     assert [model["name"] for model in listed["models"]] == ["small"]
+
+
+def test_a_bundled_metric_model_is_listed_and_is_auto_without_lidar(
+    make_metric: MakeToy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(store, "ASSETS", make_metric("metric", domain="walls").parent)
+    assert main(["model", "list"]) == 0
+    assert "auto is classical, and without LiDAR metric" in capsys.readouterr().out
+    assert main(["model", "list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert (listed["auto_without_lidar"], listed["models"][0]["domain"]) == ("metric", "walls")
 
 
 def test_info_prints_the_card(make_toy: MakeToy, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,9 @@ from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
 from depth_ros.cli.main import main
-from depth_ros.models.card import read_card
+from depth_ros.models.card import ModelCard, read_card
 from depth_ros.networks.completion import CompletionNet
+from depth_ros.networks.metric import MetricNet
 
 
 @pytest.fixture
@@ -67,3 +68,21 @@ def test_what_cannot_be_is_one_line(
     error = capsys.readouterr().err.strip()
     assert told in error
     assert "\n" not in error
+
+
+@pytest.mark.parametrize(("more", "canvas"), [([], (64, 96)), (["--canvas", "96x128"], (96, 128))])
+def test_a_metric_network_gets_the_canvas_that_it_was_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: list[str], canvas: tuple[int, int]
+) -> None:
+    weights, out, asked = tmp_path / "metric.safetensors", tmp_path / "metric.onnx", []
+    facts = '{"config": {"canvas_height": 64, "canvas_width": 96}}'
+    save_file(MetricNet((8, 8, 12)).state_dict(), weights, metadata={"depth_ros": facts})
+
+    def export(_: Path, out: Path, card: ModelCard, **options: Any) -> tuple[ModelCard, str]:
+        asked.append(options["canvas"])
+        out.touch()
+        return card, "nothing"
+
+    monkeypatch.setattr("depth_ros.export.metric.export_metric", export)
+    assert main(["model", "export", "--weights", str(weights), "--out", str(out), *more]) == 0
+    assert asked == [canvas]

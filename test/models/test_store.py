@@ -8,6 +8,7 @@ import pytest
 
 from depth_ros.errors import ModelError
 from depth_ros.models import store
+from depth_ros.models.card import read_card
 from depth_ros.models.model import Model
 
 
@@ -31,3 +32,12 @@ def test_every_bundled_model_is_intact_and_keeps_the_contract(name: str) -> None
     model.check()
     assert model.card.graph_sha256
     assert model.card.licence
+
+
+@pytest.mark.skipif(store.METRIC not in store.bundled_models(), reason=f"no model {store.METRIC} is bundled")
+def test_the_bundled_metric_model_says_what_it_is_good_for() -> None:
+    card = read_card(store.find_model(store.METRIC))
+    assert card.task == "metric"
+    assert card.domain
+    assert card.description
+    assert card.training_data

@@ -17,6 +17,7 @@ from depth_ros.frame import Source
 from depth_ros.geometry.camera import Camera
 from depth_ros.messages.decode import decode_array, stamp_ns
 from depth_ros.messages.encode import encode_camera, encode_image
+from depth_ros.models import store
 from depth_ros.nodes.completion import CompletionNode
 from depth_ros.nodes.factory import make
 from depth_ros.nodes.monocular import MonocularNode
@@ -138,13 +139,38 @@ def test_what_it_lacks_is_told_and_lidar_never(
 
 
 def test_a_model_that_needs_lidar_fails_the_transition(
-    make_node: MakeNode, make_toy: MakeModel, make_metric: MakeModel, capfd: pytest.CaptureFixture[str]
+    make_node: MakeNode,
+    make_toy: MakeModel,
+    make_metric: MakeModel,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("depth_ros.pipelines.factory.bundled_models", dict)
     relative = make_metric("relative", task="relative")
     for model, text in ((make_toy(), "a completion model"), (relative, "a relative model"), ("auto", "metric model")):
         node = make_node(model=str(model), autostart=False)
         assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
         assert text in capfd.readouterr().err
+
+
+def test_without_a_model_it_is_the_bundled_one_and_says_what_that_knows(
+    probe: Any,
+    make_node: MakeNode,
+    make_metric: MakeModel,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    domain = "cameras of robots that look ahead, walls alone"
+    monkeypatch.setattr(store, "ASSETS", make_metric("metric", domain=domain).parent)
+    make_node()
+    wait(probe, "image", "camera_info")
+    probe.send_info(STAMP)
+    probe.send_image(STAMP)
+    probe.spin_until(lambda: probe.got["depth/image_rect"])
+    said = capfd.readouterr().err
+    assert "configured: model metric 1.0, engine onnxruntime" in said
+    assert f", domain {domain}\n" in said
+    probe.spin_until(lambda: probe.diagnostics.get("domain") == domain)
 
 
 def test_cameras_go_side_by_side(probe: Any, make_node: MakeNode, make_metric: MakeModel) -> None:

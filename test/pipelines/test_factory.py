@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from depth_ros.config import CompletionConfig, without_lidar
+from depth_ros.config import CompletionConfig, MonocularConfig, without_lidar
 from depth_ros.errors import EngineError, ModelError
 from depth_ros.models import store
 from depth_ros.models.model import Model
@@ -75,6 +75,21 @@ def test_a_damaged_bundled_model_is_no_reason_to_stop(assets: Path, caplog: pyte
     assert "cut off or not an ONNX file" in caplog.text
     with pytest.raises(EngineError, match="cut off"):
         make_pipeline(CompletionConfig(model="completion"))
+
+
+def test_auto_without_lidar_is_the_bundled_metric_model_or_an_error(assets: Path, make_metric: MakeToy) -> None:
+    pytest.importorskip("onnxruntime")
+    config = MonocularConfig(engine="onnxruntime", threads=1)
+    with pytest.raises(ModelError, match="this installation holds no metric model: give one as model"):
+        make_monocular(config)
+    shutil.copy(make_metric(domain="walls"), assets / "metric.onnx")
+    pipeline = make_monocular(config)
+    assert pipeline.name == "metric"
+    assert (pipeline.facts["model"], pipeline.facts["domain"]) == ("metre 1.0", "walls")
+    (assets / "metric.onnx").write_bytes(b"\x08\x08\x3a\x7f cut off")
+    with pytest.raises(EngineError, match=r"metric\.onnx") as raised:
+        make_monocular(config)
+    assert "\n" not in str(raised.value)
 
 
 def test_an_unknown_name_is_an_error_that_names_what_there_is(assets: Path) -> None:

@@ -24,12 +24,14 @@ def problem(scale: float, seed: int = 0) -> Problem:
 def test_sigma_holds_the_share_that_was_asked_for() -> None:
     network = CompletionNet((8, 8, 8)).eval()
     before = complete(network, problem(0.02), torch.device("cpu"), use_image=False)
-    gain = calibrate_sigma(network, [problem(0.02), problem(0.02, 1)], 0.7)
+    gain, held, holds = calibrate_sigma(network, [problem(0.02), problem(0.02, 1)], 0.7)
     depth, sigma = complete(network, problem(0.02), torch.device("cpu"), use_image=False)
     np.testing.assert_allclose(depth, before[0])
     np.testing.assert_allclose(sigma, gain * before[1], rtol=1e-5)
     inside = np.abs(depth - problem(0.02).case.reference) <= sigma
     assert inside.mean() == pytest.approx(0.7, abs=0.02)
+    assert holds == pytest.approx(0.7, abs=0.01)
+    assert held == pytest.approx((np.abs(before[0] - problem(0.02).case.reference) <= before[1]).mean(), abs=0.02)
 
 
 def test_every_group_weighs_the_same() -> None:
