@@ -22,7 +22,7 @@ from depth_ros.engines.onnx_runtime import OnnxRuntimeEngine
 from depth_ros.errors import ExportError
 from depth_ros.export.checkpoint import CLASSES, Checkpoint, read_checkpoint
 from depth_ros.export.preset import Preset
-from depth_ros.export.published import import_published
+from depth_ros.export.published import check_place, import_published
 from depth_ros.export.resampling import plan
 from depth_ros.export.zoe import every_head
 from depth_ros.models.card import ModelCard
@@ -89,6 +89,7 @@ def import_checkpoint(
     `read_checkpoint`, `export_network` and `import_published` do.
     """
     checkpoint = read_checkpoint(folder, preset)
+    check_place(out, checkpoint.weights)
     if sha256 and sha256.lower() != checkpoint.sha256:
         raise ExportError(
             f"the weights of {folder} are not those that are expected: their SHA-256 is {checkpoint.sha256}, not "
