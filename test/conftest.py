@@ -32,8 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """With --no-skips, fail when something was skipped: a module, a test, or a part of it."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    skipped = len(reporter.stats.get("skipped", [])) if reporter is not None else 0
-    if skipped and session.config.getoption("no_skips"):
+    if reporter is None or not session.config.getoption("no_skips"):
+        return
+    if skipped := len(reporter.stats.get("skipped", [])):
         reporter.write_line(f"\nNOT ALL WAS TESTED: {skipped} skipped, and --no-skips was given")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
