@@ -131,7 +131,13 @@ def load_network(checkpoint: Checkpoint) -> Network:
         ) from error
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    kind = getattr(transformers, CLASSES[checkpoint.architecture], None)
+    try:
+        kind = getattr(transformers, CLASSES[checkpoint.architecture], None)
+    except Exception as error:  # it imports at first use, also a torchvision that is there for another torch
+        raise ExportError(
+            f"transformers {transformers.__version__} cannot load its '{checkpoint.architecture}' "
+            f"({_line(_first(error))}): install torch and torchvision that belong together, or remove torchvision"
+        ) from error
     if kind is None:
         raise ExportError(f"transformers {transformers.__version__} knows no '{checkpoint.architecture}': update it")
     try:
@@ -262,5 +268,12 @@ def _apart(network: Network, path: Path, names: Sequence[str], shapes: Shapes) -
     return worst
 
 
-def _line(error: Exception) -> str:
+def _first(error: BaseException) -> BaseException:
+    """Return what an error came of."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__

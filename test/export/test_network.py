@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -339,6 +340,21 @@ def test_the_exporter_that_torch_prefers_makes_the_same_file(folders: Any, tmp_p
     pytest.importorskip("onnxscript")
     checkpoint = read_checkpoint(folders("metric")[0], find_preset("depth-anything-v2-metric-indoor"))
     assert export_network(checkpoint, tmp_path / "net.onnx", Shapes((56, 70), (1, 1)), ("dynamo",)) < 1e-4
+
+
+def test_a_torchvision_of_another_torch_is_one_line(folders: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        __version__, logging = "5", hub.logging
+
+        @property
+        def DepthAnythingForDepthEstimation(self) -> None:
+            raise ModuleNotFoundError("could not import") from RuntimeError("no operator\ntorchvision::nms")
+
+    checkpoint = read_checkpoint(folders("relative")[0], find_preset("depth-anything-v2-small"))
+    monkeypatch.setitem(sys.modules, "transformers", Broken())
+    told = r"transformers 5 cannot load its 'depth_anything' \(no operator torchvision::nms\): install torch and"
+    with pytest.raises(ExportError, match=told):
+        exporting.load_network(checkpoint)
 
 
 def test_weights_that_are_cut_off_or_incomplete_are_one_line(folders: Any, tmp_path: Path) -> None:
