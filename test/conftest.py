@@ -23,6 +23,22 @@ collect_ignore = [
 ]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where an environment is made for some tests, that they were skipped is no success."""
+    parser.addoption("--no-skips", action="store_true", help="fail when a test is skipped")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With --no-skips, fail when something was skipped: a module, a test, or a part of it."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not session.config.getoption("no_skips"):
+        return
+    if skipped := len(reporter.stats.get("skipped", [])):
+        reporter.write_line(f"\nNOT ALL WAS TESTED: {skipped} skipped, and --no-skips was given")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """On a machine that is meant to have ROS (DEPTH_ROS_REQUIRE_ROS=1), a test skipped for want of a package fails."""

@@ -63,6 +63,8 @@ def run_import(args: argparse.Namespace) -> int:
         card, told = (_import_checkpoint if args.file.is_dir() else _import_file)(args, preset, size)
     except ImportError as error:
         raise ExportError(f"this needs {error.name}: {NEEDS[args.file.is_dir()]}") from error
+    except MemoryError as error:
+        raise ExportError(f"{args.file} and images of {args.size} need more memory than there is here") from error
     if args.json:
         print(json.dumps({"model": str(args.out), "card": vars(card)}, indent=1))
         return 0

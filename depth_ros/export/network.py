@@ -22,7 +22,7 @@ from depth_ros.engines.onnx_runtime import OnnxRuntimeEngine
 from depth_ros.errors import ExportError
 from depth_ros.export.checkpoint import CLASSES, Checkpoint, read_checkpoint
 from depth_ros.export.preset import Preset
-from depth_ros.export.published import import_published
+from depth_ros.export.published import check_place, import_published
 from depth_ros.export.resampling import plan
 from depth_ros.export.zoe import every_head
 from depth_ros.models.card import ModelCard
@@ -89,6 +89,7 @@ def import_checkpoint(
     `read_checkpoint`, `export_network` and `import_published` do.
     """
     checkpoint = read_checkpoint(folder, preset)
+    check_place(out, checkpoint.weights)
     if sha256 and sha256.lower() != checkpoint.sha256:
         raise ExportError(
             f"the weights of {folder} are not those that are expected: their SHA-256 is {checkpoint.sha256}, not "
@@ -130,7 +131,13 @@ def load_network(checkpoint: Checkpoint) -> Network:
         ) from error
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    kind = getattr(transformers, CLASSES[checkpoint.architecture], None)
+    try:
+        kind = getattr(transformers, CLASSES[checkpoint.architecture], None)
+    except Exception as error:  # it imports at first use, also a torchvision that is there for another torch
+        raise ExportError(
+            f"transformers {transformers.__version__} cannot load its '{checkpoint.architecture}' "
+            f"({_line(_first(error))}): install torch and torchvision that belong together, or remove torchvision"
+        ) from error
     if kind is None:
         raise ExportError(f"transformers {transformers.__version__} knows no '{checkpoint.architecture}': update it")
     try:
@@ -261,5 +268,12 @@ def _apart(network: Network, path: Path, names: Sequence[str], shapes: Shapes) -
     return worst
 
 
-def _line(error: Exception) -> str:
+def _first(error: BaseException) -> BaseException:
+    """Return what an error came of."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__

@@ -59,7 +59,8 @@ def _anything_metric(place: str, most: float) -> Preset:
 # normalises: preprocessor_config.json says do_rescale and do_normalize false. Size, padding, f r / 1000: hubconf.py and
 # issue 141. Licence: the authors' (code, and a card of the weights); the page of the ONNX files says CC0-1.0. Sums: the
 # hub shows those of the half-precision files; of the f32 files of small and large none was found; giant2 is taken in
-# half precision, whose two files two public manifests name.
+# half precision, whose two files two public manifests name. Two projects also name
+# those of small and large in half precision, one of them that ONNX Runtime stops at these (published.HALF_OPSET).
 def _metric3d(size: str, *downloads: Download) -> Preset:
     return Preset(
         f"metric3d-v2-{size}",
@@ -103,13 +104,15 @@ def _moge(size: str, sha256: str) -> Preset:
 
 
 # Signature, names and sizes of the two files: model card and file listing. Depth for its own focal length at a width of
-# 1536: depth_pro.py of apple/ml-depth-pro, of which this is an export. No sums were found.
+# 1536: depth_pro.py of apple/ml-depth-pro, of which this is an export. No sums were found. Licence: the stricter of
+# two. Page of the weights on the hub: apple-amlr, for research alone (five public lists of models agree); README and
+# LICENSE of apple/ml-depth-pro: code and weights as Apple's sample code.
 DEPTH_PRO = Preset(
     "depth-pro",
     "metric",
     "Depth Pro: depth for its own focal length, rescaled to the camera's",
     f"{HUB}onnx-community/DepthPro-ONNX",
-    "apple-ascl",
+    "apple-amlr",
     ("pixel_values",),
     ("predicted_depth",),
     Resize("stretch", (1536, 1536)),

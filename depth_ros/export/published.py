@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +22,9 @@ from depth_ros.models.model import Model
 
 OLDEST_OPSET = 13
 """Of which the layers around the network are made; files of older opsets are converted."""
+HALF_OPSET = 17
+"""To which half precision is converted: ONNX Runtime 1.23 to 1.26 stops at its older layer normalisations (its issue
+26717); of 17 on it takes them for one node."""
 MANY = 1024
 """Numbers in a constant above which it holds weights, and no shape or axis."""
 
@@ -45,10 +49,10 @@ def import_published(
     Raises ExportError, EngineError or ModelError, in one line, when the file is not whole, not the one that is
     expected, has another signature, an opset that cannot be converted, or when its answers break the contract.
     """
-    if out.resolve() == source.resolve():
-        raise ExportError(f"{out} is the file that is imported: give another name to what is made of it")
+    check_place(out, [source])
     read_metadata(source)
-    model = _read(source)
+    model, data = _read(source)
+    check_place(out, data)
     network = _network(source, preset, _converted(source, model))
     digest = _check_sum(source, preset, sha256)
     steps = plan(preset.resize, size, _declared(preset, network.inputs[network.image]))
@@ -58,12 +62,21 @@ def import_published(
             made = Path(folder, out.name)
             _save(wrap(network, preset, steps, size), made, source.parent)
             card = write_card(made, _card(made, preset, steps, weights or digest, version))
-            _check_answers(made, out)
+            _check_answers(made, out, f"{source} is broken, or is no {preset.name}")
             for path in sorted(Path(folder).iterdir(), reverse=True):
                 os.replace(path, out.parent / path.name)
     except OSError as error:
         raise ExportError(f"{out} cannot be written: {error.strerror}") from error
     return card
+
+
+def check_place(out: Path, reads: Collection[Path]) -> None:
+    """Raise ExportError when writing `out` and its weights would replace a file that is read, or what is no file."""
+    for path in (out, out.with_name(out.name + SIDECAR)):
+        if path.exists() and not path.is_file():
+            raise ExportError(f"{path} is there and is no file: give another name to what is made")
+        if path.resolve() in [read.resolve() for read in reads]:
+            raise ExportError(f"{path} is the file that is imported: give another name to what is made of it")
 
 
 def _check_sum(source: Path, preset: Preset, sha256: str) -> str:
@@ -81,32 +94,36 @@ def _check_sum(source: Path, preset: Preset, sha256: str) -> str:
     return digest
 
 
-def _read(source: Path) -> Any:
-    """Return the ModelProto; weights in files of their own stay there, shapes and axes do not."""
+def _read(source: Path) -> tuple[Any, set[Path]]:
+    """Return the ModelProto and the files of its weights; weights in such files stay there, shapes and axes do not."""
     import onnx
 
     try:
         model = onnx.load(source, load_external_data=False)
     except Exception as error:  # protobuf and onnx raise what they like
         raise ExportError(f"{source} cannot be read as ONNX: {_line(error)}") from error
+    data = set()
     for tensor in filter(is_external, model.graph.initializer):
         place = place_of(tensor)
         path = source.parent / place.name
+        data.add(path)
         if place.name != Path(place.name).name or not path.is_file():
             raise ExportError(f"{source}: its external data, {place.name}, are not beside it: fetch them too")
         if path.stat().st_size < place.offset + place.length:
             raise ExportError(f"{source}: its external data, {place.name}, are cut off: fetch them again")
         if prod(tensor.dims) <= MANY:
             embed(tensor, source.parent)
-    return model
+    return model, data
 
 
 def _converted(source: Path, model: Any) -> Any:
     """Return the model in an opset of this time; its weights wait meanwhile: the converter takes 2 GB at most."""
-    from onnx import helper, version_converter
+    from onnx import TensorProto, helper, version_converter
 
+    half = any(tensor.data_type == TensorProto.FLOAT16 for tensor in model.graph.initializer)
+    wanted = HALF_OPSET if half else OLDEST_OPSET
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
-    if opset >= OLDEST_OPSET:
+    if opset >= wanted:
         return model
     constants = list(model.graph.initializer)
     weights = [tensor for tensor in constants if prod(tensor.dims) > MANY or is_external(tensor)]
@@ -121,10 +138,10 @@ def _converted(source: Path, model: Any) -> Any:
     model.graph.initializer.extend(tensor for tensor in constants if tensor.name not in names)
     model.graph.input.extend(stand_ins)
     try:
-        made = version_converter.convert_version(model, OLDEST_OPSET)
+        made = version_converter.convert_version(model, wanted)
     except Exception as error:  # whatever the converter raises
         raise ExportError(
-            f"{source} is of opset {opset} and cannot be converted to {OLDEST_OPSET}: {_line(error)}: export it anew"
+            f"{source} is of opset {opset} and cannot be converted to {wanted}: {_line(error)}: export it anew"
         ) from error
     for value in [value for value in made.graph.input if value.name in names - known]:
         made.graph.input.remove(value)
@@ -178,14 +195,14 @@ def _check_maps(source: Path, preset: Preset, network: Network, steps: Plan) -> 
                 raise ExportError(f"{source} {error}") from None
 
 
-def _check_answers(made: Path, out: Path) -> None:
-    """Run made-up frames; what is wrong is said of the file that would have been."""
+def _check_answers(made: Path, out: Path, why: str) -> None:
+    """Run made-up frames; what is wrong is said of the file that would have been, and why that may be."""
     try:
         model = Model(made, "onnxruntime")
         model.check()
         model.close()
     except DepthRosError as error:
-        raise ExportError(f"{out} is not written: {str(error).replace(str(made), 'the model')}") from error
+        raise ExportError(f"{out} is not written: {str(error).replace(str(made), 'the model')}: {why}") from error
 
 
 def _declared(preset: Preset, shape: tuple[int | None, ...]) -> tuple[int | None, int | None]:

@@ -15,6 +15,8 @@ Weights = NDArray[np.float32]
 Pads = tuple[int, int, int, int]
 """Rows at the top and at the bottom, columns at the left and at the right."""
 NONE: Pads = (0, 0, 0, 0)
+MOST = 16384
+"""Pixels along a side of an image above which a size is a slip of the pen."""
 ZOE_PAD = 3.0
 
 
@@ -47,10 +49,10 @@ def plan(rule: Resize, image: tuple[int, int], declared: tuple[int | None, int |
     """Return how images of height and width `image` come to the network.
 
     declared: height and width that the file names, None = free; where it names both, they are taken whatever the rule
-    says of the size. Raises ExportError when a size is not positive or does not fit the rule.
+    says of the size. Raises ExportError when a size is not positive, above MOST, or does not fit the rule.
     """
-    if min(image) < 1:
-        raise ExportError(f"size {image[0]}x{image[1]}: height and width must be positive")
+    if not 1 <= min(image) <= max(image) <= MOST:
+        raise ExportError(f"size {image[0]}x{image[1]}: height and width must be positive, and at most {MOST}")
     rows, columns = declared
     fixed = (rows, columns) if rows and columns else None
     if rule.policy == "inside":

@@ -36,8 +36,11 @@ def fetch(url: str, path: Path, sha256: str = "", progress: Progress | None = No
     not the file that is expected.
     """
     if path.exists():
-        if sha256 and file_sha256(path) != sha256.lower():
-            raise ModelError(f"{path} is there and is another file than {url}: remove it, or choose another place")
+        with _told(url, path):
+            if not path.is_file():
+                raise ModelError(f"{path} is there and is no file: remove it, or choose another place")
+            if sha256 and file_sha256(path) != sha256.lower():
+                raise ModelError(f"{path} is there and is another file than {url}: remove it, or choose another place")
         return path
     part = path.with_name(path.name + ".part")
     with _told(url, path):
@@ -76,7 +79,7 @@ def _download(url: str, part: Path, path: Path, known: bool, progress: Progress 
         return _download(url, part, path, known, progress)
     with response:
         have = have if response.status == PARTIAL else 0
-        whole = have + int(response.headers.get("Content-Length") or 0)
+        whole = have + (response.length or 0)
         _check_room(path, whole - have)
         _tag(part).write_text(_validator(response.headers), encoding="utf-8")
         with part.open("ab" if have else "wb") as file:

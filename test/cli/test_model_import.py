@@ -50,6 +50,23 @@ def test_sizes_and_presets_that_are_none_are_one_line(tmp_path: Path) -> None:
         run("import", "x.onnx", "--preset", "midas", "--size", "9x9", "--out", str(tmp_path / "made.onnx"))
 
 
+def test_images_that_no_camera_makes_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    write_relative(tmp_path / "their.onnx")
+    given = ["import", str(tmp_path / "their.onnx"), "--preset", "depth-anything-v2-large"]
+    for size in ("0x160", "-1x160", "99999x160"):
+        with pytest.raises(ExportError, match=f"size {size}: height and width must be positive, and at most 16384"):
+            run(*given, f"--size={size}", "--out", str(tmp_path / "made.onnx"))
+
+    def too_much(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("depth_ros.export.published.import_published", too_much)
+    with pytest.raises(ExportError, match=r"their\.onnx and images of 9000x9000 need more memory than there is here"):
+        run(*given, "--size", "9000x9000", "--out", str(tmp_path / "made.onnx"))
+    assert [path.name for path in tmp_path.iterdir()] == ["their.onnx"]
+
+
 def test_fetch_lists_all_and_says_what_is_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("fetch", "--list") == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(PRESETS)

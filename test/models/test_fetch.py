@@ -113,6 +113,23 @@ def test_another_file_than_expected_is_one_line(server: Server, tmp_path: Path) 
     assert path.read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("sha256", [SUM, ""])
+def test_a_folder_in_the_place_of_the_file_is_one_line(server: Server, tmp_path: Path, sha256: str) -> None:
+    (tmp_path / "model.onnx").mkdir()
+    with pytest.raises(ModelError, match=r"model\.onnx is there and is no file: remove it"):
+        fetch(server.url, tmp_path / "model.onnx", sha256)
+
+
+def test_a_length_that_is_no_number_is_none(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    send = Handler.send_header
+
+    def odd(handler: Handler, name: str, value: str) -> None:
+        send(handler, name, "many" if name == "Content-Length" else value)
+
+    monkeypatch.setattr(Handler, "send_header", odd)
+    assert fetch(server.url, tmp_path / "model.onnx", SUM).read_bytes() == BODY
+
+
 def test_no_network_says_how_to_go_on_by_hand(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     one_line("http://127.0.0.1:9/model.onnx", path, f"cannot be reached .*: download .* and put it at {path}")
