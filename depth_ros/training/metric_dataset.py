@@ -18,7 +18,7 @@ from depth_ros.training.pool import Arrays, Pool
 Sample = dict[str, Tensor]
 ASPECTS = (1.2, 3.4)
 """Least and most width over height of a picture."""
-ZOOM, ZOOMED = 0.45, 0.25
+ZOOM, ZOOMED = 0.45, 0.2
 """Least share of the sample's sides that a zoomed window has, and how often there is a zoom: other focal lengths."""
 OFF_CENTRE = 0.1
 """How often a window lies anywhere, and not in the middle."""
