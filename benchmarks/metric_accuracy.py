@@ -15,6 +15,7 @@ import argparse
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 from depth_ros.bags.sample import Sample
 from depth_ros.bags.source import open_source
 from depth_ros.config import CompletionConfig
-from depth_ros.evaluation.metrics import abs_rel, delta1, mean_over_frames, silog
+from depth_ros.evaluation.metrics import abs_rel, delta1, mean_over_frames, sigma_coverage, silog
 from depth_ros.evaluation.result import used_versions
 from depth_ros.geometry.camera import Camera
 from depth_ros.models.model import Model
@@ -80,9 +81,10 @@ class View(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Depth [H,W] in metres, and the focal length that the network tells, pixels."""
+    """Depth and its sigma [H,W] in metres, and the focal length that the network tells, pixels."""
 
     depth: Depth
+    sigma: Depth
     focal: float
 
 
@@ -123,7 +125,7 @@ def ask(model: Model, view: View, *, camera: bool) -> Answer:
     """Ask the model for a view's depth, with its camera or without."""
     given = np.array(view.camera.intrinsics if camera else (0, 0, 0, 0), np.float32)
     found = model.run({"image": np.ascontiguousarray(view.rgb), "intrinsics": given})
-    return Answer(found["depth"], float(found["focal"]))
+    return Answer(found["depth"], found["sigma"], float(found["focal"]))
 
 
 def score(view: View, given: Answer, told: Answer) -> dict[str, float]:
@@ -136,6 +138,7 @@ def score(view: View, given: Answer, told: Answer) -> dict[str, float]:
             f"abs_rel_{how}": abs_rel(found.depth, truth),
             f"delta1_{how}": delta1(found.depth, truth),
             f"silog_{how}": silog(found.depth, truth),
+            f"within_1_sigma_{how}": sigma_coverage(found.depth, found.sigma, truth),
             f"bias_{how}": float(np.median(found.depth[known] / truth[known])) if known.any() else math.nan,
         }
     ground = level_ground(view.camera)
@@ -176,7 +179,7 @@ def measure_set(model: Model, name: str, views: Iterator[View], out: Path) -> di
         rows.append((score(view, given, told), sheet(view, given, told)))
     rows.sort(key=lambda row: -row[0]["abs_rel_given"])
     for place, (_, picture) in enumerate(rows):
-        path = out / f"{name.replace(' ', '_').replace(',', '')}_{place:02d}.jpg"
+        path = out / f"{re.sub('[ ,:]+', '_', name)}_{place:02d}.jpg"
         cv2.imwrite(str(path), picture[..., ::-1])
     means = {**mean_over_frames([row for row, _ in rows]), "images": float(len(rows))}
     print(line(name, means), flush=True)
@@ -184,8 +187,8 @@ def measure_set(model: Model, name: str, views: Iterator[View], out: Path) -> di
 
 
 HEADER = (
-    "| set | images | AbsRel | delta1 | SILog | bias | AbsRel, f unknown | delta1 | bias | focal error "
-    "| AbsRel, level ground | delta1 |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
+    "| set | images | AbsRel | delta1 | SILog | bias | within sigma | AbsRel, f unknown | delta1 | bias "
+    "| focal error | AbsRel, level ground | delta1 |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -193,6 +196,7 @@ def line(name: str, means: dict[str, float]) -> str:
     """Return the row of a set in the table of docs/accuracy.md."""
     shown = [f"{means['images']:.0f}", *(f"{means[f'{metric}_given']:.3f}" for metric in ("abs_rel", "delta1"))]
     shown += [f"{means['silog_given']:.1f}", f"{means['bias_given']:.2f}"]
+    shown += [f"{100 * means['within_1_sigma_given']:.0f} %"]
     shown += [f"{means['abs_rel_told']:.3f}", f"{means['delta1_told']:.3f}", f"{means['bias_told']:.2f}"]
     shown += [f"{100 * math.expm1(means['focal_error']):.0f} %"]
     shown += [f"{means[f'{metric}_ground']:.3f}" for metric in ("abs_rel", "delta1")]
