@@ -162,13 +162,16 @@ def _auto() -> Finding:
 def _auto_alone() -> Finding:
     """Say what `model: auto` runs where there is no LiDAR."""
     from depth_ros.config import MonocularConfig
-    from depth_ros.errors import DepthRosError
+    from depth_ros.errors import DepthRosError, ModelError
+    from depth_ros.models.store import METRIC, bundled_models
     from depth_ros.pipelines.factory import make_monocular
 
     name = "auto without LiDAR"
     try:
         pipeline = make_monocular(MonocularConfig())
     except DepthRosError as error:
+        if isinstance(error, ModelError) and METRIC in bundled_models():
+            return Finding("models", name, "missing", str(error), "install depth_ros again")
         return Finding("models", name, "note", *str(error).split(": ", 1))
     facts = pipeline.facts
     pipeline.close()

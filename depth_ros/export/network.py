@@ -89,7 +89,7 @@ def import_checkpoint(
     `read_checkpoint`, `export_network` and `import_published` do.
     """
     checkpoint = read_checkpoint(folder, preset)
-    check_place(out, checkpoint.weights)
+    check_place(out, [path for path in folder.iterdir() if path.is_file()])
     if sha256 and sha256.lower() != checkpoint.sha256:
         raise ExportError(
             f"the weights of {folder} are not those that are expected: their SHA-256 is {checkpoint.sha256}, not "
@@ -101,7 +101,9 @@ def import_checkpoint(
             network = Path(made, "network.onnx")
             apart = export_network(checkpoint, network, Shapes(given, preset.prompt_size(size)), exporters)
             known = replace(checkpoint.preset, downloads=())
-            card = import_published(network, out, known, size, version=version, weights=checkpoint.sha256)
+            card = import_published(
+                network, out, known, size, version=version, weights=checkpoint.sha256, blamed=folder
+            )
     except OSError as error:
         raise ExportError(f"{out} cannot be written: {error.strerror}") from error
     return card, apart

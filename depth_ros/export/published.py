@@ -38,13 +38,15 @@ def import_published(
     sha256: str = "",
     version: str = "0",
     weights: str = "",
+    blamed: Path | None = None,
 ) -> ModelCard:
     """Write `out`, a model of the contract for images of height and width `size`, and return its card.
 
     source: ONNX file with the signature of the preset, its external data beside it; where there is such data, `out` has
     them in one file beside it, `<out>.data`. sha256: what the file's SHA-256 must be; empty: one that the preset knows.
-    weights: SHA-256 of the checkpoint that the file was made of; empty: the card names the file itself. The file
-    appears only when the answers to made-up frames keep the contract.
+    weights: SHA-256 of the checkpoint that the file was made of; empty: the card names the file itself. blamed: what an
+    error names when the answers are wrong; None: `source`. The file appears only when the answers to made-up frames
+    keep the contract.
 
     Raises ExportError, EngineError or ModelError, in one line, when the file is not whole, not the one that is
     expected, has another signature, an opset that cannot be converted, or when its answers break the contract.
@@ -62,7 +64,7 @@ def import_published(
             made = Path(folder, out.name)
             _save(wrap(network, preset, steps, size), made, source.parent)
             card = write_card(made, _card(made, preset, steps, weights or digest, version))
-            _check_answers(made, out, f"{source} is broken, or is no {preset.name}")
+            _check_answers(made, out, f"{blamed or source} is broken, or is no {preset.name}")
             for path in sorted(Path(folder).iterdir(), reverse=True):
                 os.replace(path, out.parent / path.name)
     except OSError as error:

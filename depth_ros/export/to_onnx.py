@@ -146,7 +146,8 @@ def trace(network: nn.Module, frame: Arrays, outputs: Sequence[str], free: dict[
     level = exporters.level
     exporters.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        # Without gradients: `blocks.twice` is a Resize then, which engines are quicker at.
+        with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 network,

@@ -51,6 +51,8 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], Facts]:
     try:
         with safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {}).get(FACTS, "{}"))
+            if not isinstance(facts, dict):
+                raise ValueError(f"its facts are {facts!r:.40}")
             return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118 (not a mapping)
     except (OSError, SafetensorError, ValueError) as error:
         raise TrainingError(f"{path}: is not a checkpoint: {error}") from None

@@ -100,7 +100,8 @@ def trained_canvas(facts: Mapping[str, Any]) -> tuple[int, int]:
     config, canvas = facts.get("config"), MetricConfig().canvas
     if not isinstance(config, Mapping):
         return canvas
-    return config.get("canvas_height", canvas[0]), config.get("canvas_width", canvas[1])
+    height, width = config.get("canvas_height"), config.get("canvas_width")
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else canvas
 
 
 Kind = TypeVar("Kind", bound=RunConfig)

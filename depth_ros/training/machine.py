@@ -54,7 +54,7 @@ def compiles_right(network: nn.Module, inputs: Sequence[Tensor], *, bf16: bool) 
             weight.add_(0.02 * torch.randn(weight.shape, generator=random).to(weight))
     wanted = _gradients(trial, trial, inputs, bf16=False)
     found = _gradients(cast(nn.Module, torch.compile(trial)), trial, inputs, bf16=bf16)
-    wrong = [name for name, gradient in wanted.items() if _cosine(gradient, found.get(name)) < _ALIKE]
+    wrong = [name for name, gradient in wanted.items() if not _cosine(gradient, found.get(name)) >= _ALIKE]
     if wrong:
         _log.warning("not compiled: this torch compiles wrong gradients of %d weights, %s first", len(wrong), wrong[0])
     return not wrong

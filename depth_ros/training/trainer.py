@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Loss = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 """Takes what the network gives, float32, then the batch and the progress; see `losses.completion_loss`."""
+_CHECKED = 4
+"""Samples on which the compiled gradients are compared: a whole batch in float32 may not fit a GPU."""
 COMPLETION_INPUTS = ("image", "sparse_depth", "prior_depth", "intrinsics")
 
 
@@ -122,11 +124,12 @@ class Trainer:
             self._tell(f"settings that are not those of the steps before: {', '.join(changes)}")
 
     def _can_compile(self) -> bool:
-        batch = default_collate(
-            [self._samples[(place, 0)] for place in range(min(self.config.batch, len(self._samples)))]
-        )
+        if not can_compile(self.device):
+            return False
+        few = min(_CHECKED, self.config.batch, len(self._samples))
+        batch = default_collate([self._samples[(place, 0)] for place in range(few)])
         inputs = [batch[name].to(self.device) for name in self._inputs]
-        return can_compile(self.device) and compiles_right(self.network, inputs, bf16=self.config.bf16)
+        return compiles_right(self.network, inputs, bf16=self.config.bf16)
 
     def _round(self, log: RunLog | None, stop: list[int]) -> None:
         """Train up to the next save, or to the next step after a signal."""

@@ -62,3 +62,10 @@ def test_a_state_without_facts_is_refused(tmp_path: Path) -> None:
     state = checkpoint.RunState(network, {}, torch.optim.AdamW(network.parameters()))
     with pytest.raises(TrainingError, match="another network"):
         checkpoint.load_state(path, state)
+
+
+def test_facts_that_are_no_mapping_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "strange.safetensors"
+    save_file({"weight": torch.zeros(1)}, path, {checkpoint.FACTS: "[]"})
+    with pytest.raises(TrainingError, match=r"is not a checkpoint: its facts are \[\]"):
+        checkpoint.load_tensors(path)

@@ -37,11 +37,24 @@ def hide(network: nn.Module) -> nn.Module:
     return wrong
 
 
+class Broken(nn.Module):
+    """What a compiler does whose gradients are not numbers."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor]:
+        answer: Tensor = self.network(image)[0]
+        answer.register_hook(lambda gradient: gradient * torch.nan)
+        return (answer,)
+
+
 def same(network: nn.Module) -> nn.Module:
     return network
 
 
-@pytest.mark.parametrize(("compiler", "right"), [(same, True), (hide, False)])
+@pytest.mark.parametrize(("compiler", "right"), [(same, True), (hide, False), (Broken, False)])
 @pytest.mark.parametrize("bf16", [False, True])
 def test_gradients_that_a_compiler_loses_are_seen_and_told(
     compiler: Callable[[nn.Module], nn.Module],
