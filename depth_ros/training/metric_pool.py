@@ -29,8 +29,10 @@ PLANES = ("image", "truth")
 FACTS = ("intrinsics",)
 KIND_SHARES = {"street": 0.4, "country": 0.12, "room": 0.22, "corridor": 0.12, "warehouse": 0.14}
 """How often each kind of world is visited: those in which things are as large as they are in life."""
-CLEAN = 0.6
+CLEAN = 0.5
 """How often an image stays as it was rendered."""
+DISGUISED = 0.25
+"""Share of the worlds whose paint tells nothing: they teach what perspective tells."""
 _STREAM = 5
 """Tells the worlds of these samples from those of the completion network's."""
 
@@ -80,6 +82,6 @@ def make_metric_samples(seed: Sequence[int], size: tuple[int, int], views: int, 
 
 
 def _draw_world(rng: np.random.Generator) -> World:
-    """Return a world that is painted as it is in life: what a thing is tells how large it is."""
+    """Return a world, painted as it is in life for the most part: what a thing is tells how large it is."""
     kind = str(rng.choice(list(KIND_SHARES), p=list(KIND_SHARES.values())))
-    return make_world(kind, int(rng.integers(1 << 31)), disguised=0.0)
+    return make_world(kind, int(rng.integers(1 << 31)), disguised=DISGUISED)
