@@ -58,7 +58,9 @@ def from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
 class MonocularConfig:
     """How an image alone becomes a DepthMap."""
 
-    model: str = setting("auto", "auto (the bundled one, metric), or the file of a metric model", read_only=True)
+    model: str = setting(
+        "auto", "auto (the bundled metric model, where there is one) or the file of a metric model", read_only=True
+    )
     engine: str = setting(
         "auto",
         "what runs the model: tensorrt, tensorrt_rtx, openvino, onnxruntime, or auto: the first of these that can",

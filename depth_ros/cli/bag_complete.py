@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """examples:
   depth_ros bag complete MY_BAG --out DEPTH_BAG
-  depth_ros bag complete CAMERA_BAG --out DEPTH_BAG
+  depth_ros bag complete CAMERA_BAG --out DEPTH_BAG --model metric.onnx
   depth_ros bag complete TWO_CAMERAS --out DEPTH_BAG --topic image=/left/image_raw --encoding 16UC1
   depth_ros evaluate DEPTH_BAG --depth-topic /camera/depth/image_rect --truth SYNTHETIC_BAG"""
 NONE = "none"

@@ -18,16 +18,15 @@ FOCAL_HEAD = "focal head of the model"
 EXAMPLE = """examples:
   depth_ros complete --image image.png --points points.bin --calib calib.txt --out depth.npy
   depth_ros complete --image image.png --points points.bin --calib calib.txt --out depth.png --picture depth.jpg
-  depth_ros complete --image photo.jpg --out depth.npy
+  depth_ros complete --image photo.jpg --model metric.onnx --out depth.npy
 
 The calibration is in KITTI object layout (P2, R0_rect, Tr_velo_to_cam) or in key-value layout (image_size, K, D,
 T_cam_lidar, point_fields). Depth is of the rectified camera: .npy float32 metres along z, NaN = unknown (points beyond
 120 m or nearer than 0.5 m are left out; depth that still comes out so is +Inf or -Inf, REP 117; 0.1 m without points);
 .png 16 bit, metres = value / 256, 0 for all of these.
 
-Without points a metric model, the bundled one or that of --model, makes depth of the image alone. The focal length is
-that of --calib or --focal, else that of the picture's EXIF tags (35-mm equivalents too), else what the model's own
-focal head finds."""
+Without points a metric model makes depth of the image alone. The focal length is that of --calib or --focal, else that
+of the picture's EXIF tags (35-mm equivalents too), else what the model's own focal head finds."""
 
 
 def add_parser(subparsers: Any) -> None:

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 ROBOT_BAG, DEPTH_BAG, EXTRINSICS = "robot_bag", "depth_bag", "extrinsics.yaml"
 PICTURES = 3
 LEAST_SECONDS, MOST_SECONDS = 1, 600
-ALONE = "depth_alone"
-MADE_HERE = (ROBOT_BAG, DEPTH_BAG, ALONE, EXTRINSICS, "logs", "pictures", "report.html", "metrics.json")
+MADE_HERE = (ROBOT_BAG, DEPTH_BAG, EXTRINSICS, "logs", "pictures", "report.html", "metrics.json")
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -65,7 +64,6 @@ def run(args: argparse.Namespace) -> int:
     for name, fact in result.facts.items():
         clock.say(f"{name}: {fact}")
     clock.say(f"report: {page}")
-    clock.say(f"the same drive without its LiDAR: depth_ros bag complete {robot} --input none --out {out / ALONE}")
     return 0
 
 

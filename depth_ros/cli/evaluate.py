@@ -29,7 +29,7 @@ EXAMPLE = """examples:
   depth_ros evaluate kitti/object_training --holdout 4 --phase all --model classical --model nearest
   depth_ros evaluate rgbd/nyu_basement --input points:500 --json -
   depth_ros evaluate MY_BAG --model mine.onnx --model auto --no-image
-  depth_ros evaluate rgbd/nyu_basement --input none
+  depth_ros evaluate rgbd/nyu_basement --input none --model metric.onnx
   depth_ros evaluate RECORDED_BAG --depth-topic /depth/image_rect --truth SYNTHETIC_BAG
   depth_ros evaluate TWO_CAMERAS --topic image=/left/image_raw --extrinsics calib.txt"""
 

@@ -19,8 +19,8 @@ from depth_ros.pipelines.base import Stopwatch
 from depth_ros.pipelines.factory import make_monocular
 
 EXAMPLE = (
-    "example: monocular_node --ros-args -r image:=/camera/image_raw -r camera_info:=/camera/camera_info; "
-    "every parameter stands in config/monocular.yaml"
+    "example: monocular_node --ros-args -r image:=/camera/image_raw -r camera_info:=/camera/camera_info "
+    "-p model:=metric.onnx; every parameter stands in config/monocular.yaml"
 )
 
 

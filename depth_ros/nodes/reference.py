@@ -132,13 +132,10 @@ NODES = (
         MonocularSettings,
         "A camera image in, dense metric depth out, by a metric model; no LiDAR. With `calibration: none`, or a "
         "CameraInfo whose K is zero, a model with a focal head finds the focal length; its answer is in "
-        "`depth/camera_info`, in the log and in the diagnostics. The bundled model, which `auto` stands for, is "
-        "small and learned from synthetic pictures alone: of cameras 1.2 to 1.9 m above the ground, held upright, in "
-        "streets, rooms, corridors and warehouses. Elsewhere its metres are worth nothing; "
-        "[accuracy.md](accuracy.md) says what they are worth there, and [models.md](models.md) how to get another one.",
-        "    ros2 launch depth_ros monocular.launch.py image:=/camera/image_raw\n"
+        "`depth/camera_info`, in the log and in the diagnostics.",
+        "    ros2 launch depth_ros monocular.launch.py image:=/camera/image_raw model:=metric.onnx\n"
         "    ros2 run depth_ros monocular_node --ros-args -r image:=/camera/image_raw "
-        "-r camera_info:=/camera/camera_info -p model:=mine.onnx",
+        "-r camera_info:=/camera/camera_info -p model:=metric.onnx",
         ("image", "camera_info"),
         "With named `cameras` the names stand in front: camera `front` reads `front/image` and writes "
         f"`front/depth/image_rect`. {AT_ONCE}",
