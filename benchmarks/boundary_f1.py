@@ -326,7 +326,7 @@ def main() -> int:
         rows = zip((scored[key][args.viewed] for key in KEYS), pictured[:2], pictured[2:], strict=True)
         cv2.imwrite(str(args.view), np.vstack([_picture(*row) for row in rows]))
     if args.json:
-        facts = {"steps": args.steps, "scenes": args.scenes, "tests": args.tests, "seed": SEED}
+        facts: dict[str, Any] = {"steps": args.steps, "scenes": args.scenes, "tests": args.tests, "seed": SEED}
         facts["weights_sha256"] = hashlib.sha256(args.weights.read_bytes()).hexdigest()
         record = {**facts, "torch": torch.__version__, "versions": used_versions(), "rows": report}
         args.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
