@@ -134,11 +134,12 @@ class PatchPyramid(nn.Module):
             shape = f"{patches.shape[-1]}x{patches.shape[-2]}"
             raise GeometryError(f"the encoder answers a patch with {shape}: it must be a square multiple of {side}")
         factor, across = each // side, len(columns.starts)
+        single = patches.unbind()  # indexing would make the backward pass fill and add a whole batch for every patch
         return torch.cat(
             [
                 torch.cat(
                     [
-                        patches[i * across + j][:, :, _inner(rows, i, factor), _inner(columns, j, factor)]
+                        single[i * across + j][:, :, _inner(rows, i, factor), _inner(columns, j, factor)]
                         for j in range(across)
                     ],
                     dim=3,
@@ -164,8 +165,7 @@ class PatchPyramid(nn.Module):
         ]
 
     def _parts(self, shares: Sequence[Tensor], level: int) -> list[Tensor]:
-        before, count = sum(self.geometry.counts[:level]), self.geometry.counts[level]
-        return [share[before : before + count] for share in shares]
+        return [torch.split(share, self.geometry.counts)[level] for share in shares]
 
 
 def _inner(cuts: Cuts, index: int, factor: int) -> slice:
