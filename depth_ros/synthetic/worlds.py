@@ -34,7 +34,8 @@ KINDS = tuple(_GRAMMARS)
 
 # Width and height in pixels of images that cameras give.
 _IMAGES = ((1242, 375), (1600, 900), (1280, 720), (640, 480), (1920, 1080), (848, 480), (1280, 960))
-_DISGUISED = 1 / 3
+DISGUISED = 1 / 3
+"""Share of the worlds that are painted at random, where nothing else is asked for."""
 _TRIES = 4
 _LEAST_FOCAL, _MOST_FOCAL = 350.0, 1400.0
 _WHOLE_DEG = (40.0, 105.0)
@@ -43,7 +44,7 @@ _OFF_CENTRE = 0.02
 _FORWARD_TO_OPTICAL = rigid.from_rotation(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), np.zeros(3))
 
 
-def make_world(kind: str, seed: int, *, disguised: float = _DISGUISED) -> World:
+def make_world(kind: str, seed: int, *, disguised: float = DISGUISED) -> World:
     """Make the world of `seed`; the same kind and seed give the same world.
 
     disguised: share of the worlds whose paint tells nothing of what a thing is.

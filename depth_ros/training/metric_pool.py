@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from depth_ros.synthetic.world import World
-from depth_ros.synthetic.worlds import make_world
 from depth_ros.training.augment import degrade
 from depth_ros.training.pool import (
     SHARD,
@@ -19,6 +17,7 @@ from depth_ros.training.pool import (
     Job,
     Watch,
     build_pool,
+    draw_world,
     find_view,
     known_truth,
     renderer,
@@ -69,7 +68,7 @@ def make_metric_samples(seed: Sequence[int], size: tuple[int, int], views: int, 
     [4], fx, fy, cx, cy in pixels.
     """
     rng = np.random.default_rng(seed)
-    world, draw = _draw_world(rng), renderer(device)
+    world, draw = draw_world(rng, KIND_SHARES, DISGUISED), renderer(device)
     made: list[Arrays] = []
     for _ in range(views):
         camera, T_world_cam = find_view(world, size, rng, whole=True)
@@ -79,9 +78,3 @@ def make_metric_samples(seed: Sequence[int], size: tuple[int, int], views: int, 
             {"image": degrade(rgb, depth, rng, clean=CLEAN), "truth": known_truth(depth), "intrinsics": intrinsics}
         )
     return made
-
-
-def _draw_world(rng: np.random.Generator) -> World:
-    """Return a world, painted as it is in life for the most part: what a thing is tells how large it is."""
-    kind = str(rng.choice(list(KIND_SHARES), p=list(KIND_SHARES.values())))
-    return make_world(kind, int(rng.integers(1 << 31)), disguised=DISGUISED)

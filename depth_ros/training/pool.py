@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from depth_ros.synthetic.grid import RayGrid
 from depth_ros.synthetic.render import render
 from depth_ros.synthetic.shapes import FloatArray, Scene
 from depth_ros.synthetic.world import View, World
-from depth_ros.synthetic.worlds import choose_view, make_world
+from depth_ros.synthetic.worlds import DISGUISED, choose_view, make_world
 from depth_ros.training.augment import degrade
 from depth_ros.training.patterns import Sparse, sense
 
@@ -166,9 +166,12 @@ def make_samples(seed: Sequence[int], size: tuple[int, int], views: int, device:
     return [_look(world, size, rng, renderer(device)) for _ in range(views)]
 
 
-def draw_world(rng: np.random.Generator) -> World:
-    """Return a world of one of the kinds, each as often as `KIND_SHARES` says."""
-    return make_world(str(rng.choice(list(KIND_SHARES), p=list(KIND_SHARES.values()))), int(rng.integers(1 << 31)))
+def draw_world(
+    rng: np.random.Generator, shares: Mapping[str, float] = KIND_SHARES, disguised: float = DISGUISED
+) -> World:
+    """Return a world of one of the kinds, each as often as `shares` says; disguised: as `worlds.make_world`."""
+    kind = str(rng.choice(list(shares), p=list(shares.values())))
+    return make_world(kind, int(rng.integers(1 << 31)), disguised=disguised)
 
 
 @lru_cache(maxsize=1)
